@@ -1,0 +1,123 @@
+package queue
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// snapshot is the JSON form of a Memory queue.
+type snapshot struct {
+	Version int           `json:"version"`
+	Paused  bool          `json:"paused,omitempty"`
+	Items   []Item        `json:"items,omitempty"` // in the order of enqueuing
+	Dedupe  []dedupeEntry `json:"dedupe,omitempty"`
+}
+
+const snapshotVersion = 1
+
+// MarshalJSON returns a snapshot of all items, dead letters included, the
+// remembered dedupe keys and whether the queue is paused. It also works after
+// Close.
+func (m *Memory) MarshalJSON() ([]byte, error) {
+	m.mu.Lock()
+	now := m.advance()
+	m.dedupe.expire(now)
+	s := snapshot{
+		Version: snapshotVersion,
+		Paused:  m.paused,
+		Items:   m.items(Filter{}),
+		Dedupe:  slices.Clone(m.dedupe.ring[m.dedupe.head:]),
+	}
+	m.unlock()
+	data, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("queue snapshot: %w", err)
+	}
+	return data, nil
+}
+
+// UnmarshalJSON replaces the queue's content by a snapshot. Items that were
+// being handled when it was taken are available again, at their old place and
+// with their attempts counted. Leases from before are lost. A snapshot that
+// cannot be read changes nothing.
+func (m *Memory) UnmarshalJSON(data []byte) error {
+	var s snapshot
+	if err := json.Unmarshal(data, &s); err != nil {
+		return fmt.Errorf("queue restore: %w", err)
+	}
+	if s.Version != snapshotVersion {
+		return fmt.Errorf("queue restore: snapshot version %d, this program reads %d", s.Version, snapshotVersion)
+	}
+	seen := make(map[string]bool, len(s.Items))
+	for i := range s.Items {
+		switch it := &s.Items[i]; {
+		case it.ID == "" || seen[it.ID]:
+			return fmt.Errorf("queue restore: item %d of %d: ID %q is empty or twice there", i+1, len(s.Items), it.ID)
+		case !slices.Contains([]State{Ready, Delayed, Blocked, Leased, Dead}, it.State):
+			return fmt.Errorf("queue restore: item %q: unknown state %q", it.ID, it.State)
+		default:
+			seen[it.ID] = true
+		}
+	}
+	m.mu.Lock()
+	defer m.unlock()
+	if m.isClosed {
+		return fmt.Errorf("queue restore: %w", ErrClosed)
+	}
+	m.clear()
+	m.paused = s.Paused
+	now := time.Now().UnixNano()
+	for i := range s.Items {
+		n := m.nodes.take()
+		m.lastSeq++
+		n.seq = m.lastSeq
+		n.item = s.Items[i]
+		m.identify(n)
+		switch n.item.State {
+		case Dead:
+			m.dead++
+		default:
+			m.place(n, now)
+		}
+	}
+	for _, e := range s.Dedupe {
+		m.dedupe.add(e.Key, e.ID, e.Expires)
+	}
+	m.changed(now)
+	return nil
+}
+
+// Reset empties the queue, dead letters and leased items included, when the
+// scope is "all". Other scopes do not concern it.
+func (m *Memory) Reset(scope string) {
+	if scope != "all" {
+		return
+	}
+	m.mu.Lock()
+	defer m.unlock()
+	m.clear()
+	m.paused, m.draining = false, false
+	m.changed(time.Now().UnixNano())
+}
+
+// Generation changes whenever the content does.
+func (m *Memory) Generation() uint64 {
+	m.mu.Lock()
+	defer m.unlock()
+	m.advance()
+	return m.generation
+}
+
+func (m *Memory) clear() {
+	m.nodes = slab{}
+	m.named = map[string]*node{}
+	m.ready = readySet{}
+	m.delayed = nil
+	m.leased = list{}
+	m.keys = map[string]*keyQueue{}
+	m.order = fifo{live: m.order.live}
+	m.dedupe = dedupeWindow{}
+	m.dead, m.blocked, m.readyCount = 0, 0, 0
+}

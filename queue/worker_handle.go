@@ -1,0 +1,200 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// settleTimeout bounds how long a worker tries to report an outcome to a queue
+// that fails; after that the lease runs out and the item is delivered again.
+const settleTimeout = 10 * time.Second
+
+// handle runs the handler for one delivery and settles it.
+func (w *Worker) handle(ctx context.Context, d Delivery) {
+	start := time.Now()
+	err, kept := w.attempt(ctx, d)
+	took := time.Since(start)
+	if !kept {
+		w.opts.Logger.WarnContext(ctx, "lost the lease of an item while handling it; the outcome is discarded",
+			"id", d.Item.ID, "name", d.Item.Name, "attempt", d.Item.Attempts, "took", took, "error", err)
+		w.report(ctx, d.Item, errors.Join(ErrLeaseLost, err), took)
+		return
+	}
+	settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	if failed := w.settle(settling, d, err, took); failed != nil {
+		w.opts.Logger.ErrorContext(ctx, "could not settle an item; it will be delivered again",
+			"id", d.Item.ID, "name", d.Item.Name, "handled", err == nil, "error", failed)
+		err = errors.Join(err, failed)
+	}
+	w.report(settling, d.Item, err, took)
+}
+
+func (w *Worker) report(ctx context.Context, item Item, err error, took time.Duration) {
+	if w.opts.Result == nil {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			w.opts.Logger.ErrorContext(ctx, "result hook panicked", "id", item.ID, "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	w.opts.Result(ctx, item, err, took)
+}
+
+// attempt runs the handler while a heartbeat keeps the lease. It reports whether
+// the lease was kept.
+func (w *Worker) attempt(parent context.Context, d Delivery) (err error, kept bool) {
+	ctx, cancel := context.WithCancelCause(parent)
+	defer cancel(nil)
+	if w.opts.Timeout > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, w.opts.Timeout)
+		defer stop()
+	}
+	every := w.opts.Heartbeat
+	if every == 0 {
+		every = d.LeaseFor / 3
+	}
+	if every <= 0 {
+		return w.call(ctx, d.Item), true
+	}
+	kept = true
+	beat := &heart{queue: w.queue, lease: d.Lease, every: every, lost: func() { cancel(ErrLeaseLost) }}
+	beat.start()
+	err = w.call(ctx, d.Item)
+	if beat.stop() {
+		kept = false
+	}
+	if err != nil && parent.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.Join(context.Cause(parent), err)
+	}
+	return err, kept
+}
+
+// heart renews a lease by a timer, so that a short handler costs no goroutine.
+type heart struct {
+	queue Queue
+	lease Lease
+	every time.Duration
+	lost  func()
+
+	mu      sync.Mutex
+	timer   *time.Timer
+	stopped bool
+	isLost  bool
+	beating sync.WaitGroup
+	cancel  context.CancelFunc
+}
+
+func (h *heart) start() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.timer = time.AfterFunc(h.every, h.beat)
+}
+
+func (h *heart) beat() {
+	h.mu.Lock()
+	if h.stopped {
+		h.mu.Unlock()
+		return
+	}
+	h.beating.Add(1)
+	ctx, cancel := context.WithTimeout(context.Background(), h.every)
+	h.cancel = cancel
+	h.mu.Unlock()
+	err := h.queue.Extend(ctx, h.lease)
+	cancel()
+	h.mu.Lock()
+	if errors.Is(err, ErrLeaseLost) || errors.Is(err, ErrClosed) {
+		h.isLost = true
+		h.lost()
+	} else if !h.stopped {
+		h.timer.Reset(h.every) // another error may pass; the next beat tries again
+	}
+	h.mu.Unlock()
+	h.beating.Done()
+}
+
+// stop ends the heartbeat and reports whether the lease was lost.
+func (h *heart) stop() bool {
+	h.mu.Lock()
+	h.stopped = true
+	h.timer.Stop()
+	if h.cancel != nil {
+		h.cancel()
+	}
+	h.mu.Unlock()
+	h.beating.Wait()
+	return h.isLost
+}
+
+// call runs restore and handler, and turns a panic into an error. They get a
+// goroutine of their own, so that even runtime.Goexit ends only the attempt.
+func (w *Worker) call(ctx context.Context, item Item) error {
+	result := make(chan error, 1)
+	go func() {
+		err := error(&PanicError{}) // stays when the handler does not return
+		defer func() {
+			if value := recover(); value != nil {
+				stack := debug.Stack()
+				err = &PanicError{Value: value, Stack: stack}
+				w.opts.Logger.ErrorContext(ctx, "handler panicked", "id", item.ID, "name", item.Name, "panic", value, "stack", string(stack))
+			}
+			result <- err
+		}()
+		err = w.run(ctx, item)
+	}()
+	return <-result
+}
+
+func (w *Worker) run(ctx context.Context, item Item) (err error) {
+	if len(item.Checkpoint) > 0 && w.opts.Restore != nil {
+		if ctx, err = w.opts.Restore(ctx, item); err != nil {
+			return err
+		}
+	}
+	return w.handler(ctx, item)
+}
+
+// settle tells the queue the outcome, again if the queue fails for a moment.
+func (w *Worker) settle(ctx context.Context, d Delivery, err error, took time.Duration) error {
+	tell := func() error { return w.queue.Ack(ctx, d.Lease) }
+	if err != nil {
+		decision := w.decide(ctx, d.Item, err)
+		reason := err.Error()
+		w.opts.Logger.WarnContext(ctx, "handling an item failed", "id", d.Item.ID, "name", d.Item.Name,
+			"attempt", d.Item.Attempts, "took", took, "error", err)
+		tell = func() error { return w.queue.Nack(ctx, d.Lease, Nack{Delay: decision.Delay, Reason: reason}) }
+		if decision.Dead {
+			tell = func() error { return w.queue.Dead(ctx, d.Lease, reason) }
+		}
+	}
+	for delay := 50 * time.Millisecond; ; delay *= 2 {
+		failed := tell()
+		if failed == nil || errors.Is(failed, ErrLeaseLost) || errors.Is(failed, ErrClosed) {
+			return failed
+		}
+		t := time.NewTimer(delay)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return failed
+		}
+	}
+}
+
+// decide asks the retry policy, which must not end the worker by a panic.
+func (w *Worker) decide(ctx context.Context, item Item, err error) (d Decision) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.opts.Logger.ErrorContext(ctx, "retry policy panicked", "id", item.ID, "panic", p, "stack", string(debug.Stack()))
+			d = Decision{}
+		}
+	}()
+	return w.opts.Retry(item, err)
+}

@@ -1,0 +1,265 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tokenring-ai/tokenring-go/queue"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+func TestWorkerKeepsALeaseBeyondItsLength(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := queue.NewMemory(queue.Options{Lease: time.Minute})
+		_, err := q.Enqueue(t.Context(), queue.Item{})
+		require.NoError(t, err)
+		runs := 0
+		w := queue.NewWorker(q, func(ctx context.Context, it queue.Item) error {
+			runs++
+			select {
+			case <-time.After(10 * time.Minute):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}, queue.WorkerOptions{Logger: quiet})
+		require.NoError(t, w.RunUntilEmpty(t.Context()))
+		assert.Equal(t, 1, runs)
+		assert.EqualValues(t, 1, q.Stats().Acked)
+	})
+}
+
+func TestWorkerWithoutHeartbeatLosesTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := queue.NewMemory(queue.Options{Lease: time.Second, MaxAttempts: 2})
+		_, err := q.Enqueue(t.Context(), queue.Item{})
+		require.NoError(t, err)
+		var results []error
+		w := queue.NewWorker(q, func(ctx context.Context, it queue.Item) error {
+			<-time.After(time.Minute)
+			return nil
+		}, queue.WorkerOptions{Heartbeat: -1, Logger: quiet,
+			Result: func(_ context.Context, _ queue.Item, err error, _ time.Duration) { results = append(results, err) }})
+		require.NoError(t, w.RunUntilEmpty(t.Context()))
+		d, err := q.Depth(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, queue.Depth{Dead: 1}, d)
+		require.NotEmpty(t, results)
+		assert.ErrorIs(t, results[0], queue.ErrLeaseLost)
+	})
+}
+
+func TestWorkerRetryPolicy(t *testing.T) {
+	transient := errors.New("transient")
+	for name, c := range map[string]struct {
+		fail     func(attempt int) error
+		attempts int
+		depth    queue.Depth
+		took     time.Duration
+	}{
+		"permanent":   {func(int) error { return fmt.Errorf("x: %w", queue.Permanent(transient)) }, 1, queue.Depth{Dead: 1}, 0},
+		"retry after": {func(n int) error { return ifBelow(n, 3, queue.RetryAfter(transient, 7*time.Second)) }, 3, queue.Depth{}, 14 * time.Second},
+		"backoff":     {func(n int) error { return ifBelow(n, 3, transient) }, 3, queue.Depth{}, 3 * time.Second},
+		"exhausted":   {func(int) error { return transient }, 5, queue.Depth{Dead: 1}, 15 * time.Second},
+		"panic":       {func(n int) error { panicIf(n < 2, transient); return nil }, 2, queue.Depth{}, time.Second},
+		"goexit": {func(n int) error {
+			if n < 2 {
+				runtime.Goexit()
+			}
+			return nil
+		}, 2, queue.Depth{}, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q := queue.NewMemory(queue.Options{Backoff: func(n int) time.Duration { return time.Second << (n - 1) }})
+				_, err := q.Enqueue(t.Context(), queue.Item{})
+				require.NoError(t, err)
+				attempts, start := 0, time.Now()
+				w := queue.NewWorker(q, func(_ context.Context, it queue.Item) error {
+					attempts++
+					assert.Equal(t, attempts, it.Attempts)
+					return c.fail(it.Attempts)
+				}, queue.WorkerOptions{Logger: quiet})
+				require.NoError(t, w.RunUntilEmpty(t.Context()))
+				assert.Equal(t, c.attempts, attempts)
+				assert.Equal(t, c.took, time.Since(start))
+				d, err := q.Depth(t.Context())
+				require.NoError(t, err)
+				assert.Equal(t, c.depth, d)
+			})
+		})
+	}
+}
+
+func ifBelow(n, limit int, err error) error {
+	if n < limit {
+		return err
+	}
+	return nil
+}
+
+func panicIf(cond bool, v any) {
+	if cond {
+		panic(v)
+	}
+}
+
+func TestWorkerStopAndCancel(t *testing.T) {
+	start := func(t *testing.T, ctx context.Context, handler queue.Handler) (*queue.Memory, *queue.Worker, chan error) {
+		q := queue.NewMemory(queue.Options{})
+		_, err := q.Enqueue(t.Context(), queue.Item{}, queue.Item{})
+		require.NoError(t, err)
+		w := queue.NewWorker(q, handler, queue.WorkerOptions{Logger: quiet})
+		done := make(chan error, 1)
+		go func() { done <- w.Run(ctx) }()
+		synctest.Wait()
+		return q, w, done
+	}
+	slow := func(ctx context.Context, _ queue.Item) error {
+		select {
+		case <-time.After(time.Minute):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	t.Run("stop waits for the running handler", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			q, w, done := start(t, t.Context(), slow)
+			require.NoError(t, w.Stop(t.Context()))
+			require.NoError(t, <-done)
+			assert.EqualValues(t, 1, q.Stats().Acked)
+			d, _ := q.Depth(t.Context())
+			assert.Equal(t, queue.Depth{Ready: 1}, d)
+		})
+	})
+	t.Run("an impatient stop interrupts it", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			q, w, done := start(t, t.Context(), slow)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			require.ErrorIs(t, w.Stop(ctx), context.DeadlineExceeded)
+			require.NoError(t, <-done)
+			d, _ := q.Depth(t.Context())
+			assert.Equal(t, queue.Depth{Ready: 2}, d, "the interrupted item is available at once")
+		})
+	})
+	t.Run("the end of the context interrupts it", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			q, _, done := start(t, ctx, slow)
+			cancel()
+			require.NoError(t, <-done)
+			d, _ := q.Depth(t.Context())
+			assert.Equal(t, queue.Depth{Ready: 2}, d)
+		})
+	})
+	t.Run("the end of the queue ends it", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			q, _, done := start(t, t.Context(), slow)
+			require.NoError(t, q.Close())
+			require.ErrorIs(t, <-done, queue.ErrClosed)
+		})
+	})
+}
+
+func TestWorkerRunUntilEmpty(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := queue.NewMemory(queue.Options{})
+		require.NoError(t, q.Pause(t.Context()))
+		var names []string
+		w := queue.NewWorker(q, func(ctx context.Context, it queue.Item) error {
+			names = append(names, it.Name)
+			if it.Name == "first" { // follow-up work counts
+				_, err := q.Enqueue(ctx, queue.Item{Name: "follow-up", NotBefore: time.Now().Add(time.Hour)})
+				return err
+			}
+			return nil
+		}, queue.WorkerOptions{})
+		require.ErrorIs(t, w.RunUntilEmpty(t.Context()), queue.ErrPaused)
+		require.NoError(t, q.Resume(t.Context()))
+		require.NoError(t, w.RunUntilEmpty(t.Context()), "an empty queue")
+		_, err := q.Enqueue(t.Context(), queue.Item{Name: "first"}, queue.Item{Name: "second"})
+		require.NoError(t, err)
+		require.NoError(t, w.RunUntilEmpty(t.Context()))
+		assert.Equal(t, []string{"first", "second", "follow-up"}, names)
+
+		_, err = q.Enqueue(t.Context(), queue.Item{NotBefore: time.Now().Add(time.Hour)})
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		require.ErrorIs(t, w.RunUntilEmpty(ctx), context.DeadlineExceeded)
+		require.NoError(t, q.Close())
+		require.ErrorIs(t, w.RunUntilEmpty(t.Context()), queue.ErrClosed)
+	})
+}
+
+func TestWorkerMiddlewareRestoreRateTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := queue.NewMemory(queue.Options{MaxAttempts: 1})
+		items := make([]queue.Item, 5)
+		items[2].Checkpoint = []byte("cp")
+		items[3].Checkpoint = []byte("bad")
+		items[4].Name = "slow"
+		_, err := q.Enqueue(t.Context(), items...)
+		require.NoError(t, err)
+		type key struct{}
+		var log []string
+		layer := func(name string) func(queue.Handler) queue.Handler {
+			return func(next queue.Handler) queue.Handler {
+				return func(ctx context.Context, it queue.Item) error {
+					log = append(log, name)
+					return next(ctx, it)
+				}
+			}
+		}
+		var restored atomic.Value
+		start := time.Now()
+		var failed []error
+		w := queue.NewWorker(q, func(ctx context.Context, it queue.Item) error {
+			if v := ctx.Value(key{}); v != nil {
+				restored.Store(v)
+			}
+			if it.Name == "slow" {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return nil
+		}, queue.WorkerOptions{
+			Rate:       2,
+			Timeout:    time.Minute,
+			Middleware: []func(queue.Handler) queue.Handler{layer("outer"), layer("inner")},
+			Restore: func(ctx context.Context, it queue.Item) (context.Context, error) {
+				if string(it.Checkpoint) == "bad" {
+					return nil, errors.New("no such checkpoint")
+				}
+				return context.WithValue(ctx, key{}, string(it.Checkpoint)), nil
+			},
+			Result: func(_ context.Context, _ queue.Item, err error, _ time.Duration) {
+				if err != nil {
+					failed = append(failed, err)
+				}
+			},
+			Logger: quiet,
+		})
+		require.NoError(t, w.RunUntilEmpty(t.Context()))
+		assert.Equal(t, slices.Repeat([]string{"outer", "inner"}, 4), log, "the bad checkpoint never reached the handler")
+		assert.Equal(t, "cp", restored.Load())
+		require.Len(t, failed, 2)
+		assert.EqualError(t, failed[0], "no such checkpoint")
+		assert.ErrorIs(t, failed[1], context.DeadlineExceeded)
+		assert.Equal(t, 2*time.Second+time.Minute, time.Since(start))
+	})
+}
