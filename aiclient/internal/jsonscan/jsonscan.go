@@ -23,6 +23,7 @@ package jsonscan
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -60,7 +61,8 @@ type Scanner struct {
 // New returns a scanner of data, which it only reads.
 func New(data []byte) Scanner { return Scanner{b: data} }
 
-// Err returns the first syntax error.
+// Err returns the first syntax error. It wraps io.ErrUnexpectedEOF when the
+// document is cut short.
 func (s *Scanner) Err() error { return s.err }
 
 // End reports the first syntax error, or that something follows the value.
@@ -308,6 +310,9 @@ func (s *Scanner) skip(depth int) {
 
 func (s *Scanner) literal(word string) {
 	if !bytes.HasPrefix(s.b[s.i:], []byte(word)) {
+		if bytes.HasPrefix([]byte(word), s.b[s.i:]) {
+			s.i = len(s.b)
+		}
 		s.fail(word)
 		return
 	}
@@ -368,6 +373,9 @@ func (s *Scanner) rawString() (raw []byte, escaped, ok bool) {
 			if i < len(s.b) && s.b[i] == 'u' {
 				if _, ok := hex4(s.b[i+1:]); !ok {
 					s.i = i
+					if i+5 > len(s.b) {
+						s.i = len(s.b)
+					}
 					s.fail("four hex digits")
 					return nil, false, false
 				}
@@ -404,7 +412,7 @@ func (s *Scanner) fail(want string) {
 		return
 	}
 	if s.i >= len(s.b) {
-		s.err = fmt.Errorf("JSON ends early at byte %d: expected %s", len(s.b), want)
+		s.err = fmt.Errorf("JSON ends early at byte %d: expected %s: %w", len(s.b), want, io.ErrUnexpectedEOF)
 		return
 	}
 	s.err = fmt.Errorf("malformed JSON at byte %d: expected %s, got %q", s.i, want, s.b[s.i])
