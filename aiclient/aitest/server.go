@@ -98,6 +98,35 @@ var formats = []struct {
 	wire   *wire
 }{
 	{"/chat/completions", &openAIWire},
+	{"/responses", &responsesWire},
+	{"/messages", &anthropicWire},
+	{":generateContent", &geminiWire},
+	{":streamGenerateContent", &geminiWire},
+}
+
+// formatOf returns the wire format that is spoken at a path.
+func formatOf(path string) *wire {
+	for _, f := range formats {
+		if strings.HasSuffix(path, f.suffix) {
+			return f.wire
+		}
+	}
+	return nil
+}
+
+// Decode reads the body of a request to path as the server does. It is how a
+// test can look at what a client sent, or at a recorded request.
+func Decode(path string, body []byte) (Request, error) {
+	format := formatOf(path)
+	if format == nil {
+		return Request{}, fmt.Errorf("aitest: no wire format belongs to the path %s", path)
+	}
+	req, err := format.decode(path, body)
+	if err != nil {
+		return Request{}, fmt.Errorf("aitest: request to %s: %w", path, err)
+	}
+	req.Path, req.Body = path, body
+	return req, nil
 }
 
 // ServeHTTP answers one request.
@@ -106,12 +135,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveModels(w, r)
 		return
 	}
-	var format *wire
-	for _, f := range formats {
-		if strings.HasSuffix(r.URL.Path, f.suffix) {
-			format = f.wire
-		}
-	}
+	format := formatOf(r.URL.Path)
 	if format == nil || r.Method != http.MethodPost {
 		http.Error(w, "aitest: nothing is served at "+r.Method+" "+r.URL.Path, http.StatusNotFound)
 		return
@@ -120,12 +144,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the client went away
 	}
-	req, err := format.decode(r.URL.Path, body)
+	req, err := Decode(r.URL.Path, body)
 	if err != nil {
-		writeJSON(w, http.StatusBadRequest, format.fault(Fault{Code: "invalid_request_error", Message: "aitest: " + err.Error()}))
+		writeJSON(w, http.StatusBadRequest, format.fault(Fault{Status: http.StatusBadRequest, Code: "invalid_request_error", Message: err.Error()}))
 		return
 	}
-	req.Path, req.Header, req.Body = r.URL.Path, r.Header.Clone(), body
+	req.Header = r.Header.Clone()
 	s.mu.Lock()
 	req.Index = len(s.requests)
 	s.requests = append(s.requests, req)
@@ -209,6 +233,12 @@ func (s *Server) serveModels(w http.ResponseWriter, r *http.Request) {
 	names := slices.Clone(s.models)
 	s.mu.Unlock()
 	format := &openAIWire
+	switch {
+	case r.Header.Get("Anthropic-Version") != "":
+		format = &anthropicWire
+	case r.Header.Get("X-Goog-Api-Key") != "":
+		format = &geminiWire
+	}
 	writeJSON(w, http.StatusOK, format.models(names))
 }
 
