@@ -1,0 +1,403 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// CommitOptions say what [Service.Commit] commits and how. The zero value
+// commits everything that differs, untracked files included.
+type CommitOptions struct {
+	// Message is the commit message. Empty asks Options.Message, or keeps the
+	// message of an amended commit.
+	Message string
+
+	// Paths limits the commit to these files and directories, relative to Root
+	// or absolute. Whatever else is staged stays staged and is not committed.
+	Paths []string
+
+	// Staged commits the index as it is. It excludes Paths.
+	Staged bool
+
+	// Amend replaces the last commit. A commit that a remote-tracking branch
+	// holds is not amended unless Force is set.
+	Amend bool
+	Force bool
+
+	Author    Identity   // default: the committer
+	CoAuthors []Identity // as Co-authored-by trailers
+	Trailers  []string   // more trailers, as "Key: value"
+	SignOff   bool       // adds Signed-off-by of the committer
+
+	// NoVerify skips the pre-commit and commit-msg hooks.
+	NoVerify bool
+}
+
+// Commit is a commit that exists.
+type Commit struct {
+	Hash      string        `json:"hash"`
+	Parents   []string      `json:"parents,omitempty"`
+	Author    Identity      `json:"author"`
+	Committer Identity      `json:"committer"`
+	Time      time.Time     `json:"time"`    // when it was committed
+	Subject   string        `json:"subject"` // first paragraph of Message, in one line
+	Message   string        `json:"message"`
+	Files     []FileDiff    `json:"files,omitempty"` // changed against the first parent, without hashes and patches
+	Added     int           `json:"added"`
+	Removed   int           `json:"removed"`
+	Source    MessageSource `json:"source,omitempty"` // of Message, when this service made the commit
+}
+
+// Short returns the first ten digits of the hash.
+func (c Commit) Short() string { return c.Hash[:min(10, len(c.Hash))] }
+
+func (c Commit) String() string { return c.Short() + " " + c.Subject }
+
+// Commit makes a commit. Hooks and signing that the repository asks for are
+// done; when they refuse, the error ([ErrHook], [ErrSigning]) holds what they
+// said. On any error the index and HEAD are as they were.
+//
+// It returns [ErrNothingToCommit] when nothing differs, [ErrConflict] during a
+// merge with unresolved paths, [ErrNoIdentity] when nobody is configured as the
+// committer.
+func (s *Service) Commit(ctx context.Context, opts CommitOptions) (Commit, error) {
+	c, err := s.commit(ctx, opts)
+	if err != nil {
+		return Commit{}, fmt.Errorf("git: commit: %w", err)
+	}
+	s.stats.commits.Add(1)
+	if s.opts.Trace.Commit != nil {
+		s.opts.Trace.Commit(ctx, c)
+	}
+	return c, nil
+}
+
+func (s *Service) commit(ctx context.Context, opts CommitOptions) (Commit, error) {
+	if err := s.needWorktree("commit"); err != nil {
+		return Commit{}, err
+	}
+	if opts.Staged && len(opts.Paths) > 0 {
+		return Commit{}, errors.New("Staged commits the index as it is, so that Paths cannot be set")
+	}
+	paths, err := s.checkPaths(opts.Paths)
+	if err != nil {
+		return Commit{}, err
+	}
+	opts.Paths = paths
+	trailers, err := opts.trailers()
+	if err != nil {
+		return Commit{}, err
+	}
+	if opts.Amend && !opts.Force {
+		if err := s.refusePushed(ctx, "HEAD", "amend it"); err != nil {
+			return Commit{}, err
+		}
+	}
+	message, source := cleanMessage(opts.Message), MessageGiven
+	switch {
+	case opts.Message != "" && message == "":
+		return Commit{}, errors.New("the message has no text")
+	case message == "" && opts.Amend:
+		if message, err = s.line(ctx, "log", "-1", "--format=%B", "HEAD"); err != nil {
+			return Commit{}, err
+		}
+		message, source = cleanMessage(message), MessageKept
+	}
+	// The index may be changed by others while a message is written. Then the
+	// preparation is made again, and the message too when the change differs.
+	for range 5 {
+		c, err := s.commitOnce(ctx, opts, message, source, trailers)
+		if !errors.Is(err, errIndexMoved) {
+			return c, err
+		}
+	}
+	return Commit{}, fmt.Errorf("%w: it was changed by others five times while the commit was prepared; try again", errIndexMoved)
+}
+
+var errIndexMoved = errors.New("the index changed meanwhile")
+
+func (s *Service) commitOnce(ctx context.Context, opts CommitOptions, message string, source MessageSource, trailers []string) (Commit, error) {
+	sc, err := s.newScratch()
+	if err != nil {
+		return Commit{}, err
+	}
+	defer sc.remove()
+	if err := s.stage(ctx, sc, opts); err != nil {
+		return Commit{}, err
+	}
+	if message == "" {
+		d, err := s.stagedDiff(ctx, sc, opts, s.opts.Message == nil)
+		if err != nil {
+			return Commit{}, err
+		}
+		if len(d.Files) == 0 {
+			return Commit{}, s.nothing(opts)
+		}
+		message, source = s.messageFor(ctx, d)
+		if err := ctx.Err(); err != nil {
+			return Commit{}, err
+		}
+	}
+	if s.opts.Conventional {
+		if err := CheckConventional(message); err != nil {
+			return Commit{}, fmt.Errorf("message: %w", err)
+		}
+	}
+
+	s.write.Lock()
+	defer s.write.Unlock()
+	lock, err := s.lockIndex(ctx)
+	if err != nil {
+		return Commit{}, err
+	}
+	defer lock.release()
+	if !lock.unchanged(sc) {
+		return Commit{}, errIndexMoved
+	}
+	before := s.headFile()
+	if err := s.runCommit(ctx, sc, opts, addTrailers(message, trailers)); err != nil {
+		// A caller that gives up at the last moment may still have committed:
+		// then the index must follow.
+		if s.headFile() == before {
+			return Commit{}, err
+		}
+	}
+	if err := lock.install(sc); err != nil {
+		return Commit{}, err
+	}
+	s.branches.forget()
+	c, err := s.show(context.WithoutCancel(ctx), "HEAD")
+	if err != nil {
+		return Commit{}, fmt.Errorf("the commit was made, but cannot be read back: %w", err)
+	}
+	c.Source = source
+	return c, nil
+}
+
+// stage brings what is to be committed into the scratch index.
+func (s *Service) stage(ctx context.Context, sc *scratch, opts CommitOptions) error {
+	// git add would declare a conflict resolved, with its markers in the file.
+	unmerged, err := s.git(ctx, call{args: append([]string{"ls-files", "--unmerged", "-z", "--"}, opts.Paths...), index: sc.path})
+	if err != nil {
+		return err
+	}
+	if unmerged != "" {
+		return fmt.Errorf("%w in %s: resolve them and git add the files first", ErrConflict, strings.Join(unmergedPaths(unmerged), ", "))
+	}
+	if opts.Staged {
+		return nil
+	}
+	c := call{args: []string{"add", "--all"}, index: sc.path, writes: true}
+	if len(opts.Paths) > 0 {
+		c.args = append(c.args, "--pathspec-from-file=-", "--pathspec-file-nul")
+		c.stdin = nulList(opts.Paths)
+	} else {
+		c.args = append(c.args, "--", ".")
+	}
+	if _, err = s.git(ctx, c); err == nil {
+		return nil
+	}
+	said := stderrOf(err)
+	switch {
+	case strings.Contains(said, "did not match any file"):
+		return fmt.Errorf("%w: %w", ErrNotFound, err)
+	case strings.Contains(said, "ignored by one of your .gitignore"):
+		return fmt.Errorf("%w: the path is ignored by .gitignore: %w", ErrRefused, err)
+	}
+	return err
+}
+
+func unmergedPaths(out string) []string {
+	var paths []string
+	for record := range strings.SplitSeq(out, "\x00") {
+		if _, p, ok := strings.Cut(record, "\t"); ok && (len(paths) == 0 || paths[len(paths)-1] != p) {
+			paths = append(paths, p)
+		}
+	}
+	return paths
+}
+
+func nulList(paths []string) []byte {
+	return []byte(strings.Join(paths, "\x00") + "\x00")
+}
+
+// stagedDiff compares what will be committed with the parent.
+func (s *Service) stagedDiff(ctx context.Context, sc *scratch, opts CommitOptions, statOnly bool) (*Diff, error) {
+	from := "HEAD"
+	head, err := s.head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if head == "" {
+		if from, err = s.emptyTree(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return s.diff(ctx, diffCall{
+		opts:  DiffOptions{From: from, Staged: true, Paths: opts.Paths, StatOnly: statOnly, MaxBytes: s.maxMessageDiff()},
+		index: sc.path,
+		skip:  func(f FileDiff) bool { return f.Binary || generated(f.Path) },
+	})
+}
+
+// CommitDiff returns the text about a commit with opts that Options.Message
+// would be given: the list of files, and their patches within Options.MaxDiff,
+// the largest cut first. Lock files and binary files are only named.
+func (s *Service) CommitDiff(ctx context.Context, opts CommitOptions) (string, error) {
+	if err := s.needWorktree("commit diff"); err != nil {
+		return "", err
+	}
+	paths, err := s.checkPaths(opts.Paths)
+	if err != nil {
+		return "", fmt.Errorf("git: commit diff: %w", err)
+	}
+	opts.Paths = paths
+	sc, err := s.newScratch()
+	if err != nil {
+		return "", fmt.Errorf("git: commit diff: %w", err)
+	}
+	defer sc.remove()
+	if err := s.stage(ctx, sc, opts); err != nil {
+		return "", fmt.Errorf("git: commit diff: %w", err)
+	}
+	d, err := s.stagedDiff(ctx, sc, opts, false)
+	if err != nil {
+		return "", fmt.Errorf("git: commit diff: %w", err)
+	}
+	return d.render(s.maxMessageDiff()), nil
+}
+
+func (s *Service) nothing(opts CommitOptions) error {
+	switch {
+	case opts.Staged:
+		return fmt.Errorf("%w: nothing is staged", ErrNothingToCommit)
+	case len(opts.Paths) > 0:
+		return fmt.Errorf("%w: %s equal HEAD", ErrNothingToCommit, strings.Join(opts.Paths[:min(len(opts.Paths), 10)], ", "))
+	default:
+		return fmt.Errorf("%w: the working tree is clean", ErrNothingToCommit)
+	}
+}
+
+// argvPaths is how many bytes of paths go on a command line; more go through a
+// file. Windows allows 32 KiB in all.
+const argvPaths = 16 << 10
+
+func (s *Service) runCommit(ctx context.Context, sc *scratch, opts CommitOptions, message string) error {
+	args := []string{"commit", "--quiet", "--no-edit", "--no-status", "--cleanup=whitespace", "--file=-"}
+	if opts.Amend {
+		args = append(args, "--amend")
+	}
+	if opts.SignOff {
+		args = append(args, "--signoff")
+	}
+	if opts.NoVerify {
+		args = append(args, "--no-verify")
+	}
+	if opts.Author.Name != "" || opts.Author.Email != "" {
+		args = append(args, "--author="+opts.Author.String())
+	}
+	if len(opts.Paths) > 0 {
+		args = append(args, "--only")
+		if list := nulList(opts.Paths); len(list) > argvPaths {
+			file := sc.path + ".paths"
+			if err := os.WriteFile(file, list, 0o600); err != nil {
+				return fmt.Errorf("list the paths: %w", err)
+			}
+			defer os.Remove(file)
+			args = append(args, "--pathspec-from-file="+file, "--pathspec-file-nul")
+		} else {
+			args = append(append(args, "--"), opts.Paths...)
+		}
+	}
+	c := call{args: args, stdin: []byte(message + "\n"), index: sc.path, writes: true, config: []string{"user.useConfigOnly=true"}}
+	_, err := s.git(ctx, c)
+	if err != nil && s.opts.Identity != (Identity{}) && missingIdentity(stderrOf(err)) {
+		c.config = append(c.config, "user.name="+s.opts.Identity.Name, "user.email="+s.opts.Identity.Email)
+		_, err = s.git(ctx, c)
+	}
+	if err != nil {
+		return s.commitError(ctx, sc, opts, err)
+	}
+	return nil
+}
+
+func missingIdentity(said string) bool {
+	for _, phrase := range []string{"Please tell me who you are", "empty ident name", "no email was given", "no name was given", "auto-detect email address", "identity unknown"} {
+		if strings.Contains(said, phrase) {
+			return true
+		}
+	}
+	return false
+}
+
+// commitError finds out why git commit failed.
+func (s *Service) commitError(ctx context.Context, sc *scratch, opts CommitOptions, err error) error {
+	said := stderrOf(err)
+	switch {
+	case ctx.Err() != nil || exitCode(err) < 0:
+		return err
+	case missingIdentity(said):
+		return fmt.Errorf("%w: set user.name and user.email with git config, or Options.Identity: %w", ErrNoIdentity, err)
+	case strings.Contains(said, "unmerged files"), strings.Contains(said, "partial commit during a"):
+		return fmt.Errorf("%w: %w", ErrConflict, err)
+	case strings.Contains(said, "failed to sign"), strings.Contains(said, "gpg"), strings.Contains(said, "user.signingkey"), strings.Contains(said, "ssh-keygen"):
+		return fmt.Errorf("%w: %w", ErrSigning, err)
+	case opts.Amend && (strings.Contains(said, "nothing to amend") || strings.Contains(said, "nothing yet to amend")):
+		return fmt.Errorf("%w: nothing to amend: %w", ErrUnborn, err)
+	}
+	args := []string{"diff", "--cached", "--quiet", "--no-ext-diff", "--"}
+	if _, derr := s.git(ctx, call{args: append(args, opts.Paths...), index: sc.path}); derr == nil && !opts.Amend {
+		return s.nothing(opts)
+	}
+	if exitCode(err) == 1 && s.hasHook(ctx, "pre-commit", "prepare-commit-msg", "commit-msg", "pre-merge-commit") {
+		return fmt.Errorf("%w: %w", ErrHook, err)
+	}
+	return err
+}
+
+func (s *Service) hasHook(ctx context.Context, names ...string) bool {
+	dir, err := s.line(ctx, "rev-parse", "--git-path", "hooks")
+	if err != nil {
+		return false
+	}
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(s.root, dir)
+	}
+	for _, name := range names {
+		if info, err := os.Stat(filepath.Join(dir, name)); err == nil && info.Mode().IsRegular() {
+			return true
+		}
+	}
+	return false
+}
+
+// trailers checks and renders the trailers that the options ask for.
+func (o CommitOptions) trailers() ([]string, error) {
+	var trailers []string
+	for _, t := range o.Trailers {
+		if !trailerLine.MatchString(t) || strings.ContainsAny(t, "\n\r\x00") {
+			return nil, fmt.Errorf("trailer %q: %w: want \"Key: value\" in one line", t, ErrInvalidName)
+		}
+		trailers = append(trailers, t)
+	}
+	for _, id := range append([]Identity{o.Author}, o.CoAuthors...) {
+		if strings.ContainsAny(id.Name+id.Email, "<>\n\r\x00") {
+			return nil, fmt.Errorf("identity %q: %w: it holds '<', '>' or a line break", id, ErrInvalidName)
+		}
+	}
+	if (o.Author.Name == "") != (o.Author.Email == "") {
+		return nil, fmt.Errorf("author %q: %w: name and email are both needed", o.Author, ErrInvalidName)
+	}
+	for _, id := range o.CoAuthors {
+		if id.Name == "" || id.Email == "" {
+			return nil, fmt.Errorf("co-author %q: %w: name and email are both needed", id, ErrInvalidName)
+		}
+		trailers = append(trailers, "Co-authored-by: "+id.String())
+	}
+	return trailers, nil
+}

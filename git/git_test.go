@@ -1,0 +1,230 @@
+package git
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestOpenFindsEveryKindOfRepository(t *testing.T) {
+	ctx := t.Context()
+	t.Run("below the root", func(t *testing.T) {
+		r := withCommit(t)
+		s, err := Open(ctx, r.path("dir"), testOptions())
+		require.NoError(t, err)
+		assert.Equal(t, r.dir, s.Root())
+	})
+	t.Run("none", func(t *testing.T) {
+		opts := testOptions()
+		dir := t.TempDir()
+		opts.Env = append(opts.Env, "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))
+		_, err := Open(ctx, dir, opts)
+		require.ErrorIs(t, err, ErrNotRepository)
+		assert.Contains(t, err.Error(), dir)
+	})
+	t.Run("missing directory", func(t *testing.T) {
+		_, err := Open(ctx, filepath.Join(t.TempDir(), "absent"), testOptions())
+		require.ErrorIs(t, err, os.ErrNotExist)
+	})
+	t.Run("file", func(t *testing.T) {
+		r := withCommit(t)
+		_, err := Open(ctx, r.path("a.txt"), testOptions())
+		require.ErrorContains(t, err, "not a directory")
+	})
+	t.Run("inside the git directory", func(t *testing.T) {
+		r := withCommit(t)
+		_, err := Open(ctx, r.GitDir(), testOptions())
+		require.ErrorIs(t, err, ErrNotRepository)
+	})
+	t.Run("bare", func(t *testing.T) {
+		r := withCommit(t)
+		bare := t.TempDir()
+		runIn(t, r.dir, "clone", "-q", "--bare", ".", bare)
+		s, err := Open(ctx, bare, testOptions())
+		require.NoError(t, err)
+		assert.True(t, s.Bare())
+		_, err = s.Status(ctx, StatusOptions{})
+		require.ErrorIs(t, err, ErrBare)
+		_, err = s.Commit(ctx, CommitOptions{})
+		require.ErrorIs(t, err, ErrBare)
+		log, err := s.Log(ctx, LogOptions{})
+		require.NoError(t, err)
+		assert.Len(t, log, 1)
+		branches, err := s.Branches(ctx)
+		require.NoError(t, err)
+		assert.Len(t, branches, 1)
+	})
+	t.Run("shallow", func(t *testing.T) {
+		r := withCommit(t)
+		r.run("commit", "-q", "--allow-empty", "-m", "second")
+		dir := t.TempDir()
+		runIn(t, r.dir, "clone", "-q", "--depth=1", "file://"+r.dir, dir)
+		s, err := Open(ctx, dir, testOptions())
+		require.NoError(t, err)
+		assert.True(t, s.Shallow())
+		_, err = s.Rollback(ctx, RollbackOptions{})
+		require.ErrorIs(t, err, ErrRefused)
+		assert.ErrorContains(t, err, "shallow")
+	})
+	t.Run("submodule", func(t *testing.T) {
+		inner, outer := withCommit(t), withCommit(t)
+		outer.run("-c", "protocol.file.allow=always", "submodule", "add", "-q", inner.dir, "sub")
+		outer.run("commit", "-qm", "add submodule")
+		s, err := Open(ctx, outer.path("sub"), testOptions())
+		require.NoError(t, err)
+		assert.Equal(t, outer.path("sub"), s.Root())
+		outer.file("sub/new.txt", "x\n")
+		c, err := s.Commit(ctx, CommitOptions{Message: "in the submodule"})
+		require.NoError(t, err)
+		assert.Len(t, c.Files, 1)
+		st, err := outer.Status(ctx, StatusOptions{})
+		require.NoError(t, err)
+		require.Len(t, st.Entries, 1)
+		assert.Equal(t, "SC..", st.Entries[0].Submodule)
+	})
+	t.Run("linked working tree", func(t *testing.T) {
+		r := withCommit(t)
+		dir := filepath.Join(t.TempDir(), "linked")
+		r.run("worktree", "add", "-q", "-b", "side", dir)
+		s, err := Open(ctx, dir, testOptions())
+		require.NoError(t, err)
+		assert.True(t, s.Linked())
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "c.txt"), []byte("c"), 0o666))
+		c, err := s.Commit(ctx, CommitOptions{})
+		require.NoError(t, err)
+		assert.Equal(t, "Add c.txt", c.Message)
+		assert.Equal(t, c.Hash, r.run("rev-parse", "side"))
+		assert.Empty(t, r.status())
+	})
+	t.Run("detached", func(t *testing.T) {
+		r := withCommit(t)
+		r.run("checkout", "-q", "--detach")
+		st, err := r.Status(ctx, StatusOptions{})
+		require.NoError(t, err)
+		assert.True(t, st.Detached())
+		r.file("a.txt", "changed\n")
+		c, err := r.Commit(ctx, CommitOptions{Message: "on no branch"})
+		require.NoError(t, err)
+		assert.Equal(t, c.Hash, r.run("rev-parse", "HEAD"))
+		_, err = r.Rollback(ctx, RollbackOptions{})
+		require.NoError(t, err)
+	})
+	t.Run("no git", func(t *testing.T) {
+		opts := testOptions()
+		opts.Program = "git-that-does-not-exist"
+		_, err := Open(ctx, t.TempDir(), opts)
+		require.ErrorIs(t, err, ErrNoGit)
+	})
+	t.Run("old git", func(t *testing.T) {
+		program := filepath.Join(t.TempDir(), "git")
+		require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\necho git version 2.17.1\n"), 0o777))
+		opts := testOptions()
+		opts.Program = program
+		_, err := Open(ctx, t.TempDir(), opts)
+		require.ErrorIs(t, err, ErrNoGit)
+		assert.ErrorContains(t, err, "2.17.1")
+	})
+	t.Run("cancelled", func(t *testing.T) {
+		r := withCommit(t)
+		ctx, cancel := context.WithCancel(ctx)
+		cancel()
+		_, err := r.Status(ctx, StatusOptions{})
+		require.ErrorIs(t, err, context.Canceled)
+	})
+}
+
+func TestInitOpensWhatExists(t *testing.T) {
+	r := withCommit(t)
+	s, err := Init(t.Context(), r.dir, "other", testOptions())
+	require.NoError(t, err)
+	branch, err := s.CurrentBranch(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "main", branch)
+	_, err = Init(t.Context(), t.TempDir(), "-x", testOptions())
+	require.ErrorIs(t, err, ErrInvalidName)
+}
+
+func TestParseVersion(t *testing.T) {
+	for in, want := range map[string]Version{
+		"git version 2.39.5":                   {2, 39, 5},
+		"git version 2.39.5 (Apple Git-154)":   {2, 39, 5},
+		"git version 2.45.1.windows.1":         {2, 45, 1},
+		"git version 2.50.0-rc1":               {2, 50, 0},
+		"git version 2.52.GIT":                 {2, 52, 0},
+		"git version 2.43.0.rc1.174.gcd1f2a5e": {2, 43, 0},
+	} {
+		got, err := parseVersion(in)
+		require.NoError(t, err, in)
+		assert.Equal(t, want, got, in)
+	}
+	for _, bad := range []string{"", "git", "svn version 1.2", "git version x.y"} {
+		_, err := parseVersion(bad)
+		assert.Error(t, err, bad)
+	}
+}
+
+// The environment of the parent must not lead git elsewhere, make it wait or
+// make it speak another language.
+func TestEnvironmentIsClean(t *testing.T) {
+	r := withCommit(t)
+	other := withCommit(t)
+	for name, value := range map[string]string{
+		"GIT_DIR": other.GitDir(), "GIT_WORK_TREE": other.dir, "GIT_INDEX_FILE": "/nonexistent/index", "GIT_TRACE": "1",
+		"GIT_AUTHOR_DATE": "garbage", "GIT_PAGER": "false", "PAGER": "false", "GIT_EDITOR": "false", "LC_ALL": "de_DE.UTF-8",
+		"GIT_EXTERNAL_DIFF": "false", "GIT_LITERAL_PATHSPECS": "0", "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.bare", "GIT_CONFIG_VALUE_0": "true",
+	} {
+		t.Setenv(name, value)
+	}
+	s, err := Open(t.Context(), r.dir, testOptions())
+	require.NoError(t, err)
+	assert.Equal(t, r.dir, s.Root())
+	r.file("a.txt", "changed\n")
+	c, err := s.Commit(t.Context(), CommitOptions{})
+	require.NoError(t, err)
+	assert.Equal(t, "Update a.txt", c.Subject)
+	_, err = s.Diff(t.Context(), DiffOptions{From: "HEAD~1"})
+	require.NoError(t, err)
+}
+
+// A repository whose configuration runs programs must not run them when it is
+// opened as untrusted.
+func TestUntrustedRunsNothing(t *testing.T) {
+	r := withCommit(t, func(o *Options) { o.Untrusted = true })
+	mark := filepath.Join(t.TempDir(), "ran")
+	script := filepath.Join(t.TempDir(), "evil")
+	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\ntouch "+mark+"\ncat\n"), 0o777))
+	for _, key := range []string{"core.fsmonitor", "diff.external", "gpg.program", "core.pager", "core.editor", "core.sshCommand", "credential.helper"} {
+		r.run("config", key, script)
+	}
+	r.run("config", "commit.gpgSign", "true")
+	r.run("config", "diff.evil.command", script)
+	r.run("config", "diff.evil.textconv", script)
+	r.file(".gitattributes", "*.txt diff=evil\n")
+	for _, hook := range []string{"pre-commit", "post-commit", "commit-msg", "prepare-commit-msg", "post-index-change", "reference-transaction", "post-checkout"} {
+		r.hook(hook, "touch "+mark)
+	}
+	require.NoError(t, os.RemoveAll(mark))
+	r.file("a.txt", "changed\n")
+	ctx := t.Context()
+	_, err := r.Status(ctx, StatusOptions{})
+	require.NoError(t, err)
+	_, err = r.Diff(ctx, DiffOptions{Untracked: true})
+	require.NoError(t, err)
+	_, err = r.Snapshot(ctx, "")
+	require.NoError(t, err)
+	_, err = r.Commit(ctx, CommitOptions{})
+	require.NoError(t, err)
+	_, err = r.Log(ctx, LogOptions{Stat: true})
+	require.NoError(t, err)
+	_, err = r.Show(ctx, "HEAD")
+	require.NoError(t, err)
+	_, err = r.SwitchBranch(ctx, "side", true, DirtyCarry)
+	require.NoError(t, err)
+	_, err = r.Rollback(ctx, RollbackOptions{})
+	require.NoError(t, err)
+	assert.NoFileExists(t, mark)
+}

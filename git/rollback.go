@@ -1,0 +1,336 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// RollbackOptions say how far [Service.Rollback] goes back and what it may
+// cross. The zero value goes back one commit.
+type RollbackOptions struct {
+	N  int    // how many commits; default 1
+	To string // go back to this revision instead; it must be an ancestor of HEAD
+
+	// Pushed allows to take back commits that a remote-tracking branch holds,
+	// Merges to cross merge commits.
+	Pushed, Merges bool
+
+	// SetAside allows to go back although uncommitted changes are in files that
+	// the commits touch: then all uncommitted work leaves the working tree and
+	// is kept in the backup only. Otherwise Rollback fails with ErrLocalChanges
+	// and changes nothing.
+	SetAside bool
+
+	// Restore is called with the checkpoint that is noted on the commit that
+	// HEAD comes to, if one is: its Tokenring-Checkpoint trailer or note. It
+	// lets the state of an agent follow its code.
+	Restore func(ctx context.Context, checkpoint string) error
+}
+
+// CheckpointTrailer is the trailer that names the checkpoint of a commit, for
+// CommitOptions.Trailers: CheckpointTrailer + ": " + id.
+const CheckpointTrailer = "Tokenring-Checkpoint"
+
+// Rollback is what a rollback did.
+type Rollback struct {
+	From       string   `json:"from"`    // where HEAD was
+	To         string   `json:"to"`      // where it is
+	Commits    []Commit `json:"commits"` // taken back, the newest first
+	Backup     Snapshot `json:"backup"`  // Undo(ctx, Backup.ID) brings everything back
+	Checkpoint string   `json:"checkpoint,omitempty"`
+}
+
+// Rollback takes back the last commits: HEAD's branch and the files go to an
+// earlier commit. Uncommitted and untracked work stays in the working tree. The
+// whole state before is saved first, under refs/tokenring/backups/, from where
+// [Service.Undo] restores it.
+//
+// It refuses ([ErrRefused]) to take back pushed commits, to cross merges and to
+// go beyond the root, unless told otherwise.
+func (s *Service) Rollback(ctx context.Context, opts RollbackOptions) (Rollback, error) {
+	r, err := s.rollback(ctx, opts)
+	if err != nil {
+		return r, fmt.Errorf("git: rollback: %w", err)
+	}
+	return r, nil
+}
+
+func (s *Service) rollback(ctx context.Context, opts RollbackOptions) (Rollback, error) {
+	if err := s.needWorktree("rollback"); err != nil {
+		return Rollback{}, err
+	}
+	s.write.Lock()
+	defer s.write.Unlock()
+	r, err := s.planRollback(ctx, opts)
+	if err != nil {
+		return Rollback{}, err
+	}
+	backup, sc, err := s.save(ctx, "before rollback to "+r.To[:10], true)
+	if err != nil {
+		return Rollback{}, err
+	}
+	sc.remove()
+	r.Backup = backup
+	if err := s.moveHead(ctx, r.From, r.To, "rollback"); err != nil {
+		if !errors.Is(err, ErrLocalChanges) {
+			return r, err
+		}
+		if !opts.SetAside {
+			return r, fmt.Errorf("%w: commit them, or set SetAside to keep them in the backup only", err)
+		}
+		if err := s.setAside(ctx, backup, r.To); err != nil {
+			return r, err
+		}
+	}
+	r.Checkpoint = s.checkpointOf(ctx, r.To)
+	if opts.Restore != nil && r.Checkpoint != "" {
+		if err := opts.Restore(ctx, r.Checkpoint); err != nil {
+			return r, fmt.Errorf("the code went back to %s, but checkpoint %s could not be restored: %w", r.To[:10], r.Checkpoint, err)
+		}
+	}
+	return r, nil
+}
+
+// planRollback finds the target and the commits in between.
+func (s *Service) planRollback(ctx context.Context, opts RollbackOptions) (Rollback, error) {
+	head, err := s.head(ctx)
+	if err != nil {
+		return Rollback{}, err
+	}
+	if head == "" {
+		return Rollback{}, ErrUnborn
+	}
+	if unmerged, err := s.git(ctx, call{args: []string{"ls-files", "--unmerged", "-z"}}); err != nil {
+		return Rollback{}, err
+	} else if unmerged != "" {
+		return Rollback{}, fmt.Errorf("%w in %s: finish or abort the merge first", ErrConflict, strings.Join(unmergedPaths(unmerged), ", "))
+	}
+	r := Rollback{From: head}
+	if opts.To != "" {
+		if r.To, err = s.resolve(ctx, opts.To); err != nil {
+			return Rollback{}, err
+		}
+		if _, err := s.git(ctx, call{args: []string{"merge-base", "--is-ancestor", r.To, head}}); err != nil {
+			if exitCode(err) == 1 {
+				return Rollback{}, fmt.Errorf("%w: %q is not an ancestor of HEAD; to work on it, switch to it", ErrRefused, opts.To)
+			}
+			return Rollback{}, err
+		}
+	} else {
+		n := max(opts.N, 1)
+		if r.To, err = s.resolve(ctx, head+"~"+strconv.Itoa(n)); errors.Is(err, ErrNotFound) {
+			if s.shallow {
+				return Rollback{}, fmt.Errorf("%w: the history of this shallow clone is shorter than %d commits; git fetch --deepen gets more", ErrRefused, n)
+			}
+			return Rollback{}, fmt.Errorf("%w: there are not %d commits before the current one; the root cannot be taken back", ErrRefused, n)
+		} else if err != nil {
+			return Rollback{}, err
+		}
+	}
+	if r.To == head {
+		return Rollback{}, fmt.Errorf("%w: %q is the current commit", ErrRefused, opts.To)
+	}
+	if r.Commits, err = s.Log(ctx, LogOptions{From: head, Until: r.To, Limit: -1}); err != nil {
+		return Rollback{}, err
+	}
+	for _, c := range r.Commits {
+		if len(c.Parents) > 1 && !opts.Merges {
+			return Rollback{}, fmt.Errorf("%w: %s is a merge; set Merges to take it back", ErrRefused, c)
+		}
+	}
+	if !opts.Pushed {
+		for _, c := range r.Commits {
+			if err := s.refusePushed(ctx, c.Hash, "take it back (set Pushed to do so)"); err != nil {
+				return Rollback{}, err
+			}
+			if len(c.Parents) == 1 {
+				continue
+			}
+			break
+		}
+	}
+	return r, nil
+}
+
+// refusePushed fails when a remote-tracking branch holds the commit.
+func (s *Service) refusePushed(ctx context.Context, rev, what string) error {
+	out, err := s.git(ctx, call{args: []string{"for-each-ref", "--count=1", "--format=%(refname:short)", "--contains=" + rev, "refs/remotes/"}})
+	if err != nil {
+		if strings.Contains(stderrOf(err), "malformed object name") || strings.Contains(stderrOf(err), "no such commit") {
+			return nil // nothing is committed yet
+		}
+		return err
+	}
+	if remote := strings.TrimSpace(out); remote != "" {
+		return fmt.Errorf("%w: commit %s is in %s already, others may have it; will not %s", ErrRefused, rev, remote, what)
+	}
+	return nil
+}
+
+// moveHead moves HEAD, its branch, the index and the files from one commit to
+// another, carrying uncommitted changes along as git checkout does. It fails
+// with ErrLocalChanges, and without any change, when these are in the way.
+func (s *Service) moveHead(ctx context.Context, from, to, why string) error {
+	c := call{args: []string{"read-tree", "-m", "-u", from, to}, writes: true, noHooks: true}
+	// Files whose times changed but not their content must not look changed.
+	if _, err := s.git(ctx, call{args: []string{"update-index", "-q", "--refresh"}, writes: true, noHooks: true}); err != nil && exitCode(err) != 1 {
+		return err
+	}
+	if err := s.protectIgnored(ctx, "", from, to); err != nil {
+		return err
+	}
+	if _, err := s.git(ctx, c); err != nil {
+		return inTheWay(err)
+	}
+	defer s.branches.forget()
+	if _, err := s.git(ctx, call{args: []string{"update-ref", "-m", "tokenring: " + why, "HEAD", to, from}, writes: true, env: s.reflogIdentity()}); err != nil {
+		c.args = []string{"read-tree", "-m", "-u", to, from}
+		_, undo := s.git(context.WithoutCancel(ctx), c)
+		return errors.Join(err, undo)
+	}
+	return nil
+}
+
+// setAside makes the working tree equal the commit, after backup has saved all
+// that differs. Ignored files are still in nobody's backup: they stop it.
+func (s *Service) setAside(ctx context.Context, backup Snapshot, to string) error {
+	sc, err := s.newScratch()
+	if err != nil {
+		return err
+	}
+	defer sc.remove()
+	// The index of everything that the backup holds lets read-tree tell saved
+	// files from ignored ones.
+	add := call{args: []string{"add", "--all", "--", "."}, index: sc.path, writes: true, noHooks: true, config: []string{"core.safecrlf=false", "advice.addEmbeddedRepo=false"}}
+	if _, err := s.git(ctx, add); err != nil {
+		return err
+	}
+	if err := s.protectIgnored(ctx, sc.path, backup.Commit+"^{tree}", to); err != nil {
+		return err
+	}
+	c := call{args: []string{"read-tree", "-m", "-u", backup.Commit + "^{tree}", to}, index: sc.path, writes: true, noHooks: true}
+	if _, err := s.git(ctx, c); err != nil {
+		return inTheWay(err)
+	}
+	lock, err := s.lockIndex(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.release()
+	if err := lock.install(sc); err != nil {
+		return err
+	}
+	defer s.branches.forget()
+	_, err = s.git(ctx, call{args: []string{"update-ref", "-m", "tokenring: rollback", "HEAD", to}, writes: true, env: s.reflogIdentity()})
+	return err
+}
+
+// reflogIdentity is needed where no identity is configured: a reflog entry has
+// one.
+func (s *Service) reflogIdentity() []string {
+	id := s.opts.Identity
+	if id == (Identity{}) {
+		id = Identity{Name: "TokenRing", Email: "tokenring@localhost"}
+	}
+	return []string{"GIT_COMMITTER_NAME=" + id.Name, "GIT_COMMITTER_EMAIL=" + id.Email}
+}
+
+// Undo goes back to the state that a backup holds: HEAD, the branch, the index
+// and all files that are not ignored. The state before is saved as a backup of
+// its own and returned, so that Undo can be undone. An empty id means the newest
+// backup.
+func (s *Service) Undo(ctx context.Context, id string) (Snapshot, error) {
+	if err := s.needWorktree("undo"); err != nil {
+		return Snapshot{}, err
+	}
+	if id == "" {
+		list, err := s.Backups(ctx)
+		if err != nil {
+			return Snapshot{}, err
+		}
+		if len(list) == 0 {
+			return Snapshot{}, fmt.Errorf("git: undo: no backup: %w", ErrNotFound)
+		}
+		id = list[0].ID
+	}
+	target, err := s.FindSnapshot(ctx, id)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	s.write.Lock()
+	defer s.write.Unlock()
+	now, sc, err := s.save(ctx, "before undo to "+id, true)
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("git: undo %s: %w", id, err)
+	}
+	defer sc.remove()
+	switch {
+	case target.Head == "" && now.Head != "":
+		return now, fmt.Errorf("git: undo %s: %w: it was taken before the first commit; RestoreSnapshot brings back its files", id, ErrRefused)
+	case target.Branch != now.Branch:
+		return now, fmt.Errorf("git: undo %s: %w: it was taken on branch %q, but %q is checked out; switch first, or use RestoreSnapshot for the files", id, ErrRefused, target.Branch, now.Branch)
+	}
+	if target.Head != now.Head {
+		if _, err := s.git(ctx, call{args: []string{"update-ref", "-m", "tokenring: undo", "HEAD", target.Head, now.Head}, writes: true, env: s.reflogIdentity()}); err != nil {
+			return now, fmt.Errorf("git: undo %s: %w", id, err)
+		}
+		s.branches.forget()
+	}
+	moved := now
+	moved.Head = target.Head
+	if err := s.bringBack(ctx, sc, moved, target, nil); err != nil {
+		if target.Head != now.Head {
+			_, back := s.git(context.WithoutCancel(ctx), call{args: []string{"update-ref", "-m", "tokenring: undo failed", "HEAD", now.Head, target.Head}, writes: true, env: s.reflogIdentity()})
+			err = errors.Join(err, back)
+		}
+		return now, fmt.Errorf("git: undo %s: %w", id, err)
+	}
+	return now, nil
+}
+
+const checkpointNotes = "refs/notes/tokenring"
+
+// NoteCheckpoint notes on a commit, without changing it, which checkpoint of an
+// agent belongs to it. A later note replaces an earlier one.
+func (s *Service) NoteCheckpoint(ctx context.Context, rev, checkpoint string) error {
+	hash, err := s.resolve(ctx, rev)
+	if err != nil {
+		return fmt.Errorf("git: note checkpoint: %w", err)
+	}
+	if checkpoint == "" || strings.ContainsAny(checkpoint, "\n\r\x00") {
+		return fmt.Errorf("git: note checkpoint %q: %w", checkpoint, ErrInvalidName)
+	}
+	s.write.Lock()
+	defer s.write.Unlock()
+	c := call{args: []string{"notes", "--ref=" + checkpointNotes, "add", "--force", "--file=-", hash}, stdin: []byte(checkpoint + "\n"),
+		writes: true, noHooks: true, env: append(s.reflogIdentity(), "GIT_AUTHOR_NAME=TokenRing", "GIT_AUTHOR_EMAIL=tokenring@localhost")}
+	if _, err := s.git(ctx, c); err != nil {
+		return fmt.Errorf("git: note checkpoint on %s: %w", rev, err)
+	}
+	return nil
+}
+
+// Checkpoint returns the checkpoint that is noted on a commit, by
+// NoteCheckpoint or by its trailer; "" when there is none.
+func (s *Service) Checkpoint(ctx context.Context, rev string) (string, error) {
+	hash, err := s.resolve(ctx, rev)
+	if err != nil {
+		return "", fmt.Errorf("git: checkpoint: %w", err)
+	}
+	return s.checkpointOf(ctx, hash), nil
+}
+
+func (s *Service) checkpointOf(ctx context.Context, hash string) string {
+	if note, err := s.line(ctx, "notes", "--ref="+checkpointNotes, "show", hash); err == nil {
+		return strings.TrimSpace(note)
+	}
+	body, err := s.line(ctx, "log", "-1", "--format=%(trailers:key="+CheckpointTrailer+",valueonly)", hash)
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(strings.TrimSpace(body), "\n")
+	return lines[len(lines)-1]
+}

@@ -1,0 +1,158 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// history is a repository with three commits to a.txt.
+func history(t *testing.T) *repo {
+	t.Helper()
+	r := withCommit(t)
+	for _, content := range []string{"second\n", "third\n"} {
+		r.file("a.txt", content)
+		r.run("commit", "-qam", content)
+	}
+	return r
+}
+
+func TestRollbackKeepsUncommittedWork(t *testing.T) {
+	r := history(t)
+	r.file("dir/b.txt", "uncommitted\n")
+	r.file("staged.txt", "staged\n")
+	r.run("add", "staged.txt")
+	r.file("untracked.txt", "untracked\n")
+	before, head := r.status(), r.run("rev-parse", "HEAD")
+
+	rb, err := r.Rollback(t.Context(), RollbackOptions{N: 2})
+	require.NoError(t, err)
+	assert.Equal(t, "one\n", r.read("a.txt"))
+	assert.Equal(t, before, r.status())
+	assert.Equal(t, head, rb.From)
+	require.Len(t, rb.Commits, 2)
+	assert.Equal(t, "third", rb.Commits[0].Subject)
+	assert.Equal(t, "main", r.run("branch", "--show-current"))
+
+	_, err = r.Undo(t.Context(), rb.Backup.ID)
+	require.NoError(t, err)
+	assert.Equal(t, head, r.run("rev-parse", "HEAD"))
+	assert.Equal(t, "third\n", r.read("a.txt"))
+	assert.Equal(t, before, r.status())
+
+	// Undo can be undone, and the newest backup is the default.
+	_, err = r.Undo(t.Context(), "")
+	require.NoError(t, err)
+	assert.Equal(t, rb.To, r.run("rev-parse", "HEAD"))
+	assert.Equal(t, before, r.status())
+	r.noScratchLeft()
+}
+
+func TestRollbackWithWorkInTheWay(t *testing.T) {
+	r := history(t)
+	r.file("a.txt", "uncommitted\n")
+	r.file("untracked.txt", "u\n")
+	r.file(".gitignore", "*.log\n")
+	r.file("x.log", "ignored\n")
+	before, head := r.status(), r.run("rev-parse", "HEAD")
+	_, err := r.Rollback(t.Context(), RollbackOptions{})
+	require.ErrorIs(t, err, ErrLocalChanges)
+	assert.Equal(t, before, r.status())
+	assert.Equal(t, head, r.run("rev-parse", "HEAD"))
+	assert.Equal(t, "uncommitted\n", r.read("a.txt"))
+
+	rb, err := r.Rollback(t.Context(), RollbackOptions{SetAside: true})
+	require.NoError(t, err)
+	assert.Equal(t, "second\n", r.read("a.txt"))
+	assert.False(t, r.exists("untracked.txt"))
+	assert.Equal(t, "ignored\n", r.read("x.log"))
+	_, err = r.Undo(t.Context(), rb.Backup.ID)
+	require.NoError(t, err)
+	assert.Equal(t, before, r.status())
+	assert.Equal(t, "uncommitted\n", r.read("a.txt"))
+	assert.Equal(t, "u\n", r.read("untracked.txt"))
+}
+
+// A file that is ignored now and was tracked then exists nowhere else.
+func TestRollbackNeverOverwritesIgnoredFiles(t *testing.T) {
+	r := withCommit(t)
+	r.file("secret.env", "tracked\n")
+	r.run("add", "-A")
+	r.run("commit", "-qm", "with secret")
+	r.run("rm", "-q", "--cached", "secret.env")
+	r.file(".gitignore", "*.env\n")
+	r.run("add", ".gitignore")
+	r.run("commit", "-qm", "ignore it")
+	r.file("secret.env", "only here\n")
+	for _, aside := range []bool{false, true} {
+		_, err := r.Rollback(t.Context(), RollbackOptions{SetAside: aside})
+		require.ErrorIs(t, err, ErrLocalChanges)
+		assert.Equal(t, "only here\n", r.read("secret.env"))
+		assert.Equal(t, "ignore it", r.run("log", "-1", "--format=%s"))
+		assert.Empty(t, r.status())
+	}
+}
+
+func TestRollbackRefuses(t *testing.T) {
+	ctx := t.Context()
+	r := history(t)
+	_, err := r.Rollback(ctx, RollbackOptions{N: 3})
+	require.ErrorIs(t, err, ErrRefused, "the root")
+	for _, bad := range []string{"-x", "--all", "HEAD..main", "^HEAD", "a\nb"} {
+		_, err = r.Rollback(ctx, RollbackOptions{To: bad})
+		require.ErrorIs(t, err, ErrInvalidName, bad)
+	}
+	_, err = r.Rollback(ctx, RollbackOptions{To: "absent"})
+	require.ErrorIs(t, err, ErrNotFound)
+	_, err = r.Rollback(ctx, RollbackOptions{To: "HEAD"})
+	require.ErrorIs(t, err, ErrRefused)
+	r.run("branch", "elsewhere", "HEAD~1")
+	r.run("switch", "-q", "elsewhere")
+	r.run("commit", "-q", "--allow-empty", "-m", "aside")
+	r.run("switch", "-q", "main")
+	_, err = r.Rollback(ctx, RollbackOptions{To: "elsewhere"})
+	require.ErrorIs(t, err, ErrRefused, "not an ancestor")
+
+	r.run("merge", "-q", "--no-edit", "elsewhere")
+	_, err = r.Rollback(ctx, RollbackOptions{})
+	require.ErrorIs(t, err, ErrRefused)
+	assert.ErrorContains(t, err, "merge")
+	_, err = r.Rollback(ctx, RollbackOptions{Merges: true})
+	require.NoError(t, err)
+
+	r.run("update-ref", "refs/remotes/origin/main", "HEAD")
+	_, err = r.Rollback(ctx, RollbackOptions{})
+	require.ErrorIs(t, err, ErrRefused)
+	assert.ErrorContains(t, err, "origin/main")
+	_, err = r.Rollback(ctx, RollbackOptions{Pushed: true})
+	require.NoError(t, err)
+
+	_, err = newRepo(t).Rollback(ctx, RollbackOptions{})
+	require.ErrorIs(t, err, ErrUnborn)
+	_, err = conflicted(t).Rollback(ctx, RollbackOptions{})
+	require.ErrorIs(t, err, ErrConflict)
+	_, err = r.Undo(ctx, "absent")
+	require.ErrorIs(t, err, ErrNotFound)
+	_, err = withCommit(t).Undo(ctx, "")
+	require.ErrorIs(t, err, ErrNotFound)
+}
+
+func TestRollbackRestoresTheCheckpoint(t *testing.T) {
+	r := history(t)
+	require.NoError(t, r.NoteCheckpoint(t.Context(), "HEAD~1", "cp-2"))
+	require.NoError(t, r.NoteCheckpoint(t.Context(), "HEAD~2", "cp-0"))
+	require.NoError(t, r.NoteCheckpoint(t.Context(), "HEAD~2", "cp-1"))
+	require.Error(t, r.NoteCheckpoint(t.Context(), "HEAD", "a\nb"))
+	var restored string
+	rb, err := r.Rollback(t.Context(), RollbackOptions{Restore: func(_ context.Context, id string) error { restored = id; return nil }})
+	require.NoError(t, err)
+	assert.Equal(t, "cp-2", restored)
+	assert.Equal(t, "cp-2", rb.Checkpoint)
+	bad := errors.New("no such checkpoint")
+	_, err = r.Rollback(t.Context(), RollbackOptions{Restore: func(_ context.Context, id string) error { restored = id; return bad }})
+	require.ErrorIs(t, err, bad)
+	assert.Equal(t, "cp-1", restored)
+}

@@ -1,0 +1,146 @@
+package git
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestSnapshotAndRestore(t *testing.T) {
+	ctx := t.Context()
+	for _, born := range []bool{true, false} {
+		r := newRepo(t)
+		if born {
+			r = withCommit(t)
+			r.file("a.txt", "staged\n")
+			r.run("add", "a.txt")
+			r.file("a.txt", "unstaged\n")
+		}
+		r.file("untracked/x y.txt", "never committed\n")
+		r.file(".gitignore", "*.log\n")
+		r.file("x.log", "ignored\n")
+		require.NoError(t, os.Symlink("x y.txt", r.path("untracked/link")))
+		before := r.status()
+		index, err := os.Stat(r.GitDir() + "/index")
+		if born {
+			require.NoError(t, err)
+		}
+		snap, err := r.Snapshot(ctx, "before the agent")
+		require.NoError(t, err)
+		assert.Equal(t, before, r.status())
+		if now, err := os.Stat(r.GitDir() + "/index"); born && assert.NoError(t, err) {
+			assert.True(t, os.SameFile(index, now), "the index is not touched")
+		}
+
+		r.file("a.txt", "agent\n")
+		require.NoError(t, os.RemoveAll(r.path("untracked")))
+		r.file("untracked", "a file where the directory was\n")
+		r.file("more.txt", "agent\n")
+		r.file("x.log", "agent's log\n")
+		r.run("add", "-A")
+		changed := r.status()
+
+		d, err := r.DiffSnapshot(ctx, snap.ID, DiffOptions{})
+		require.NoError(t, err)
+		assert.NotEmpty(t, d.Files)
+
+		undo, err := r.RestoreSnapshot(ctx, snap.ID)
+		require.NoError(t, err)
+		assert.Equal(t, before, r.status())
+		assert.Equal(t, "never committed\n", r.read("untracked/x y.txt"))
+		assert.Equal(t, "agent's log\n", r.read("x.log"))
+		assert.False(t, r.exists("more.txt"))
+
+		_, err = r.RestoreSnapshot(ctx, undo.ID)
+		require.NoError(t, err)
+		assert.Equal(t, changed, r.status())
+		r.noScratchLeft()
+
+		list, err := r.Snapshots(ctx)
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		assert.Equal(t, snap, list[0])
+	}
+}
+
+func TestRestoreSomePaths(t *testing.T) {
+	ctx := t.Context()
+	r := withCommit(t)
+	r.file("keep.txt", "untracked\n")
+	snap, err := r.Snapshot(ctx, "")
+	require.NoError(t, err)
+	r.file("a.txt", "agent\n")
+	r.file("dir/b.txt", "agent\n")
+	r.file("dir/new.txt", "agent\n")
+	require.NoError(t, os.Remove(r.path("keep.txt")))
+	r.run("add", "a.txt")
+	_, err = r.RestoreSnapshot(ctx, snap.ID, "dir", "keep.txt")
+	require.NoError(t, err)
+	assert.Equal(t, "two\n", r.read("dir/b.txt"))
+	assert.False(t, r.exists("dir/new.txt"))
+	assert.Equal(t, "untracked\n", r.read("keep.txt"))
+	assert.Equal(t, "M  a.txt\n?? keep.txt", r.status(), "other paths and the staging stay")
+	_, err = r.RestoreSnapshot(ctx, snap.ID, "../x")
+	require.ErrorIs(t, err, ErrInvalidName)
+	_, err = r.RestoreSnapshot(ctx, "absent")
+	require.ErrorIs(t, err, ErrNotFound)
+}
+
+// After the agent has committed, a snapshot still brings the files back; the
+// commit stays.
+func TestRestoreAfterACommit(t *testing.T) {
+	r := withCommit(t)
+	r.file("a.txt", "person\n")
+	snap, err := r.Snapshot(t.Context(), "")
+	require.NoError(t, err)
+	r.file("a.txt", "agent\n")
+	r.run("commit", "-qam", "agent")
+	_, err = r.RestoreSnapshot(t.Context(), snap.ID)
+	require.NoError(t, err)
+	assert.Equal(t, "person\n", r.read("a.txt"))
+	assert.Equal(t, " M a.txt", r.status())
+	assert.Equal(t, "agent", r.run("log", "-1", "--format=%s"))
+}
+
+func TestSnapshotOfAConflict(t *testing.T) {
+	r := conflicted(t)
+	before := r.read("a.txt")
+	snap, err := r.Snapshot(t.Context(), "")
+	require.NoError(t, err)
+	assert.Equal(t, "UU a.txt", r.status())
+	r.file("a.txt", "resolved badly\n")
+	_, err = r.RestoreSnapshot(t.Context(), snap.ID, "a.txt")
+	require.NoError(t, err)
+	assert.Equal(t, before, r.read("a.txt"))
+}
+
+// A person can use a snapshot with git alone.
+func TestSnapshotIsAStash(t *testing.T) {
+	r := withCommit(t)
+	r.file("a.txt", "work\n")
+	snap, err := r.Snapshot(t.Context(), "mine")
+	require.NoError(t, err)
+	r.run("checkout", "-q", "--", "a.txt")
+	r.run("stash", "apply", "-q", "refs/tokenring/snapshots/"+snap.ID)
+	assert.Equal(t, "work\n", r.read("a.txt"))
+}
+
+func TestPruneSnapshots(t *testing.T) {
+	r := withCommit(t)
+	for range 4 {
+		_, err := r.Snapshot(t.Context(), "")
+		require.NoError(t, err)
+	}
+	n, err := r.PruneSnapshots(t.Context(), time.Hour, 0)
+	require.NoError(t, err)
+	assert.Zero(t, n, "none is old")
+	n, err = r.PruneSnapshots(t.Context(), -time.Hour, 1)
+	require.NoError(t, err)
+	assert.Equal(t, 3, n)
+	list, err := r.Snapshots(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, list, 1)
+}
