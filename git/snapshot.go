@@ -119,9 +119,9 @@ func (s *Service) save(ctx context.Context, reason string, backup bool) (_ Snaps
 // keepSnapshot makes the reference that protects the snapshot from being
 // collected. IDs sort by time.
 func (s *Service) keepSnapshot(ctx context.Context, snap *Snapshot) error {
-	var random [4]byte
+	var random [2]byte
 	rand.Read(random[:])
-	snap.ID = snap.Time.UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(random[:])
+	snap.ID = time.Now().UTC().Format("20060102T150405.000000000Z") + "-" + hex.EncodeToString(random[:])
 	c := call{args: []string{"update-ref", "--stdin", "-z"}, writes: true, noHooks: true,
 		stdin: []byte("create " + snap.ref() + "\x00" + snap.Commit + "\x00")}
 	if _, err := s.git(ctx, c); err != nil {
