@@ -177,21 +177,20 @@ func (c *Conversation) summarize(ctx context.Context, r *run, messages []Message
 		return text, nil
 	}
 	req := &Request{System: summaryPrompt, Messages: []Message{User(Transcript(messages))}}
-	spend, err := c.reserve(ctx, req)
+	spend, err := c.reserve(ctx, estimate(req.Messages), 0)
 	if err != nil {
 		return "", err
 	}
+	defer spend.release()
 	reply, err := c.chat.Generate(ctx, req)
 	if reply != nil {
 		cost := c.cost(&reply.Finish)
-		spend.settle(reply.Usage, cost)
+		spend.settle(reply, cost)
 		r.turn.Usage = r.turn.Usage.Add(reply.Usage)
 		r.turn.Cost += cost
 		if err := c.record(r, entry{Usage: &reply.Usage, Cost: cost}); err != nil {
 			return "", err
 		}
-	} else {
-		spend.settle(Usage{}, 0)
 	}
 	if err == nil && strings.TrimSpace(reply.Text()) == "" {
 		err = errors.New("the model returned no text")

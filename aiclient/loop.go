@@ -167,17 +167,18 @@ func (c *Conversation) askOnce(ctx context.Context, r *run, s *Step) error {
 	if err != nil {
 		return err
 	}
-	spend, err := c.reserve(ctx, req)
+	spend, err := c.reserve(ctx, c.contextTokens(), req.MaxTokens)
 	if err != nil {
 		return err
 	}
+	defer spend.release()
 	if c.opts.Trace.StepStart != nil {
 		c.opts.Trace.StepStart(ctx, s.Number, req)
 	}
 	reply, err := c.stream(ctx, req)
 	s.Response = reply
 	s.Cost = c.cost(&reply.Finish)
-	spend.settle(reply.Usage, s.Cost)
+	spend.settle(reply, s.Cost)
 	t := r.turn
 	t.Usage = t.Usage.Add(reply.Usage)
 	t.Cost += s.Cost

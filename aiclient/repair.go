@@ -9,9 +9,13 @@ import (
 // without a result get one that says so, except for the calls of the last
 // message, which may still be answered; results without a call and messages
 // without a known role are dropped; calls that share an ID within a message, or
-// have none, get IDs of their own. It returns messages itself when nothing is
-// wrong with it.
+// have none, get IDs of their own; a history in which the model speaks first
+// gets a message of the user before that. It returns messages itself when
+// nothing is wrong with it.
 func RepairHistory(messages []Message) []Message {
+	if i := slices.IndexFunc(messages, func(m Message) bool { return m.Role == RoleAssistant }); i >= 0 && !spoken(messages[:i]) {
+		messages = slices.Insert(slices.Clone(messages), i, User("(The assistant begins.)"))
+	}
 	out := messages
 	changed := false
 	for i := 0; i < len(messages); i++ {
@@ -85,6 +89,11 @@ func soundParts(m Message) Message {
 		m.Parts = slices.DeleteFunc(slices.Clone(m.Parts), bad)
 	}
 	return m
+}
+
+// spoken reports whether the user has said anything.
+func spoken(messages []Message) bool {
+	return slices.ContainsFunc(messages, func(m Message) bool { return m.Role == RoleUser })
 }
 
 func sameParts(a, b Message) bool {

@@ -69,8 +69,13 @@ func (s *state) openLast() {
 func (s *state) apply(e entry) error {
 	switch {
 	case e.Message != nil:
-		if len(s.open) > 0 {
-			return fmt.Errorf("message of %s while %d tool calls are open", e.Message.Role, len(s.open))
+		switch {
+		case len(s.open) > 0:
+			return fmt.Errorf("message of %q while %d tool calls are open", e.Message.Role, len(s.open))
+		case e.Message.Role != RoleUser && e.Message.Role != RoleAssistant:
+			return fmt.Errorf("message of %q", e.Message.Role)
+		case e.Message.Role == RoleAssistant && !spoken(s.messages):
+			return fmt.Errorf("reply to no message")
 		}
 		s.messages = append(s.messages, *e.Message)
 		if e.Message.Role == RoleAssistant {
@@ -85,6 +90,9 @@ func (s *state) apply(e entry) error {
 			}
 		}
 	case e.Steer != nil:
+		if e.Steer.Role != RoleUser {
+			return fmt.Errorf("steering message of %q", e.Steer.Role)
+		}
 		s.steer = append(slices.Clip(s.steer), *e.Steer)
 	case e.Take > 0:
 		if e.Take > len(s.steer) || len(s.open) > 0 {
@@ -264,7 +272,13 @@ func (c *Conversation) UnmarshalJSON(data []byte) error {
 	if len(s.open) > 0 {
 		s.close()
 	}
-	s.steer, s.grants, s.usage, s.cost = saved.Steer, saved.Grants, saved.Usage, saved.Cost
+	for _, m := range saved.Steer {
+		if m.Role != RoleUser {
+			return fmt.Errorf("restoring the conversation: steering message of %q", m.Role)
+		}
+		s.steer = append(s.steer, soundParts(m))
+	}
+	s.grants, s.usage, s.cost = saved.Grants, saved.Usage, saved.Cost
 	s.replies, s.context = saved.Replies, saved.Context
 	s.contextAt = max(0, min(saved.ContextAt, len(s.messages)))
 	c.mu.Lock()
@@ -320,7 +334,7 @@ func (c *Conversation) ApplyDelta(delta []byte) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if saved.Epoch != c.loaded.epoch || saved.From > c.loaded.seq || saved.From < 0 {
+	if saved.Epoch == 0 || saved.Epoch != c.loaded.epoch || saved.From > c.loaded.seq || saved.From < 0 {
 		return fmt.Errorf("restoring a step of the conversation: step %d:%d does not follow the state %d:%d",
 			saved.Epoch, saved.From, c.loaded.epoch, c.loaded.seq)
 	}
@@ -331,6 +345,11 @@ func (c *Conversation) ApplyDelta(delta []byte) error {
 	s := c.state
 	s.messages, s.open = slices.Clone(s.messages), slices.Clone(s.open)
 	for _, e := range saved.Entries[skip:] {
+		for _, m := range []*Message{e.Message, e.Steer} {
+			if m != nil {
+				*m = uniqueCalls(soundParts(*m), len(s.messages))
+			}
+		}
 		if err := s.apply(e); err != nil {
 			return fmt.Errorf("restoring a step of the conversation: %w", err)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -64,6 +65,7 @@ type toolRun struct {
 	left    int // calls without a result
 	running int
 	asking  bool
+	grants  []grant
 	entries []entry // to be recorded with the next boundary
 	launch  []*activeCall
 }
@@ -99,9 +101,9 @@ func (c *Conversation) runTools(ctx context.Context, r *run) ([]ToolResult, erro
 func (c *Conversation) newToolRun(ctx context.Context, r *run) *toolRun {
 	c.mu.Lock()
 	open := append([]openCall(nil), c.state.open...)
-	grants := c.state.grants
+	grants := slices.Clip(c.state.grants)
 	c.mu.Unlock()
-	tr := &toolRun{c: c, ctx: ctx, r: r, events: make(chan toolEvent, 2*len(open))}
+	tr := &toolRun{c: c, ctx: ctx, r: r, grants: grants, events: make(chan toolEvent, 2*len(open))}
 	tr.work, tr.cancel = context.WithCancel(ctx)
 	tr.calls = make([]*activeCall, len(open))
 	for i, o := range open {
@@ -205,15 +207,10 @@ func (tr *toolRun) schedule() {
 		if exclusive && earlier {
 			return
 		}
-		switch a.phase {
-		case phaseAsk:
-			if !tr.asking {
-				tr.ask(a)
-			}
-		case phaseReady:
-			if tr.running == limit {
-				break
-			}
+		if a.phase == phaseAsk && !tr.asking {
+			tr.ask(a)
+		}
+		if a.phase == phaseReady && tr.running < limit {
 			a.phase = phaseRunning
 			tr.running++
 			tr.launch = append(tr.launch, a)
@@ -232,14 +229,9 @@ func (tr *toolRun) schedule() {
 // already does.
 func (tr *toolRun) ask(a *activeCall) {
 	c := tr.c
-	if !a.interrupted {
-		c.mu.Lock()
-		grants := c.state.grants
-		c.mu.Unlock()
-		if c.opts.Policy.decide(a.tool.Name, a.effects, grants, true) == Allow {
-			a.phase = phaseReady
-			return
-		}
+	if !a.interrupted && c.opts.Policy.decide(a.tool.Name, a.effects, tr.grants, true) == Allow {
+		a.phase = phaseReady
+		return
 	}
 	a.phase = phaseAsking
 	tr.asking = true
@@ -418,7 +410,9 @@ func (tr *toolRun) decided(e toolEvent) {
 		e.a.phase = phaseReady
 		if e.decision.Remember {
 			for _, effect := range e.a.effects {
-				tr.entries = append(tr.entries, entry{Grant: &grant{Tool: e.a.tool.Name, Kind: effect.Kind, Target: effect.Target}})
+				g := grant{Tool: e.a.tool.Name, Kind: effect.Kind, Target: effect.Target}
+				tr.grants = append(tr.grants, g)
+				tr.entries = append(tr.entries, entry{Grant: &g})
 			}
 		}
 	}

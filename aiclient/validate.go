@@ -1,0 +1,270 @@
+package aiclient
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tokenring-ai/tokenring-go/utility/tool"
+)
+
+// Rules are what a provider or a model cannot take. The zero value forbids
+// nothing beyond what no provider takes. Adapters have Rules of their own.
+type Rules struct {
+	// Name of the provider or model, for messages.
+	Name string
+
+	// Media are patterns of the media types that are accepted, such as
+	// "image/*". Nil means any, empty none.
+	Media []string
+
+	// MaxFile bounds the bytes of one file. 0 means no bound.
+	MaxFile int
+
+	NoFileURLs  bool // files must be given by their bytes
+	NoTools     bool // tools are not supported
+	NoReasoning bool // reasoning settings are not supported
+	NoOutput    bool // structured output is not supported
+	NoSampling  bool // temperature, top-p and top-k cannot be set
+	MaxStop     int  // stop texts; 0 means any number, negative none
+	MaxTools    int  // 0 means any number
+	MaxTokens   int64
+}
+
+// Validate explains what of req cannot be sent: what no provider takes, such as
+// a tool call without a result, and what rules forbid. It joins all it finds.
+func Validate(req *Request, rules Rules) error {
+	v := validator{rules: rules}
+	v.history(req.Messages)
+	v.tools(req)
+	v.settings(req)
+	if len(v.errs) == 0 {
+		return nil
+	}
+	who := "the request cannot be sent"
+	if rules.Name != "" {
+		who = "the request cannot be sent to " + rules.Name
+	}
+	return fmt.Errorf("%s: %w", who, errors.Join(v.errs...))
+}
+
+type validator struct {
+	rules Rules
+	errs  []error
+}
+
+func (v *validator) add(format string, args ...any) {
+	v.errs = append(v.errs, fmt.Errorf(format, args...))
+}
+
+// history checks that messages follow each other as every provider wants.
+func (v *validator) history(messages []Message) {
+	if len(messages) == 0 {
+		v.add("there are no messages")
+		return
+	}
+	said := false
+	for i, m := range messages {
+		switch m.Role {
+		case RoleUser:
+			said = true
+		case RoleSystem:
+		case RoleAssistant:
+			if !said {
+				v.add("message %d: the model speaks before the user", i)
+				said = true
+			}
+			v.answered(messages, i)
+		case RoleTool:
+			if i == 0 || messages[i-1].Role != RoleAssistant || len(messages[i-1].Calls()) == 0 {
+				v.add("message %d: tool results without calls before them", i)
+			}
+		default:
+			v.add("message %d: unknown role %q", i, m.Role)
+		}
+		for j, p := range m.Parts {
+			v.part(m.Role, p, i, j)
+		}
+	}
+	if !said {
+		v.add("there is no message of the user")
+	}
+	if last := messages[len(messages)-1]; last.Role == RoleAssistant && len(last.Calls()) > 0 {
+		v.add("message %d: its tool calls have no results", len(messages)-1)
+	}
+}
+
+// answered checks that the calls of message i have their results behind it.
+func (v *validator) answered(messages []Message, i int) {
+	calls := messages[i].Calls()
+	if len(calls) == 0 || i+1 == len(messages) {
+		return
+	}
+	if messages[i+1].Role != RoleTool {
+		v.add("message %d: its tool calls have no results", i)
+		return
+	}
+	results := make(map[string]int)
+	for _, p := range messages[i+1].Parts {
+		if p.Result != nil {
+			results[p.Result.CallID]++
+		}
+	}
+	for _, call := range calls {
+		switch results[call.ID] {
+		case 1:
+		case 0:
+			v.add("message %d: call %q of %s has no result", i, call.ID, call.Name)
+		default:
+			v.add("message %d: call %q of %s has %d results", i, call.ID, call.Name, results[call.ID])
+		}
+		delete(results, call.ID)
+	}
+	for id := range results {
+		v.add("message %d: result of %q, which was not called", i+1, id)
+	}
+}
+
+func (v *validator) part(role Role, p Part, i, j int) {
+	where := fmt.Sprintf("message %d, part %d", i, j)
+	allowed := false
+	switch p.Kind {
+	case KindText:
+		allowed = role != RoleTool
+	case KindFile:
+		allowed = role == RoleUser || role == RoleAssistant
+		if p.File == nil {
+			v.add("%s: a file part without a file", where)
+		} else if role == RoleUser {
+			v.file(*p.File, where)
+		}
+	case KindReasoning, KindSource, KindOpaque:
+		allowed = role == RoleAssistant
+	case KindToolCall:
+		allowed = role == RoleAssistant
+		if p.Call == nil {
+			v.add("%s: a call part without a call", where)
+		} else if p.Call.ID == "" {
+			v.add("%s: a call of %q without an ID", where, p.Call.Name)
+		}
+	case KindToolResult:
+		allowed = role == RoleTool
+		if p.Result == nil {
+			v.add("%s: a result part without a result", where)
+		} else {
+			for _, f := range p.Result.Files {
+				v.file(f, where)
+			}
+		}
+	}
+	if !allowed {
+		v.add("%s: %s has no place in a message of role %q", where, p.Kind, role)
+	}
+}
+
+func (v *validator) file(f File, where string) {
+	given := 0
+	for _, ok := range []bool{len(f.Data) > 0, f.URL != "", f.ID != ""} {
+		if ok {
+			given++
+		}
+	}
+	if given != 1 {
+		v.add("%s: a file needs exactly one of Data, URL and ID, this has %d", where, given)
+	}
+	if f.MediaType == "" && f.ID == "" {
+		v.add("%s: a file without a media type", where)
+	}
+	if v.rules.NoFileURLs && f.URL != "" && !strings.HasPrefix(f.URL, "data:") {
+		v.add("%s: files by URL are not supported; give its bytes", where)
+	}
+	if v.rules.MaxFile > 0 && len(f.Data) > v.rules.MaxFile {
+		v.add("%s: a file of %d bytes; at most %d are accepted", where, len(f.Data), v.rules.MaxFile)
+	}
+	if v.rules.Media != nil && f.MediaType != "" {
+		for _, pattern := range v.rules.Media {
+			if wildcard(pattern, f.MediaType) {
+				return
+			}
+		}
+		accepted := strings.Join(v.rules.Media, ", ")
+		if accepted == "" {
+			accepted = "none"
+		}
+		v.add("%s: a file of type %s; accepted are: %s", where, f.MediaType, accepted)
+	}
+}
+
+func (v *validator) tools(req *Request) {
+	if v.rules.NoTools && len(req.Tools) > 0 {
+		v.add("tools are not supported")
+	}
+	if v.rules.MaxTools > 0 && len(req.Tools) > v.rules.MaxTools {
+		v.add("%d tools; at most %d are accepted", len(req.Tools), v.rules.MaxTools)
+	}
+	names := make(map[string]bool, len(req.Tools))
+	for _, t := range req.Tools {
+		if err := tool.CheckName(t.Name); err != nil {
+			v.errs = append(v.errs, err)
+		}
+		if names[t.Name] {
+			v.add("two tools are named %q", t.Name)
+		}
+		names[t.Name] = true
+		if _, ok := jsonObject(string(t.Schema)); !ok {
+			v.add("tool %s: its schema is not a JSON object", t.Name)
+		}
+	}
+	switch name, one := req.ToolChoice.Tool(); {
+	case one && !names[name]:
+		v.add("the tool choice is %q, which is not among the tools", name)
+	case one:
+	case req.ToolChoice == ToolRequired && len(req.Tools) == 0:
+		v.add("a tool call is required and there are no tools")
+	case req.ToolChoice != ToolAuto && req.ToolChoice != ToolNone && req.ToolChoice != ToolRequired:
+		v.add("unknown tool choice %q", req.ToolChoice)
+	}
+}
+
+func (v *validator) settings(req *Request) {
+	between := func(name string, value *float64, low, high float64) {
+		if value != nil && !(*value >= low && *value <= high) {
+			v.add("%s is %v; it must be from %v to %v", name, *value, low, high)
+		}
+	}
+	between("temperature", req.Temperature, 0, 2)
+	between("top-p", req.TopP, 0, 1)
+	between("frequency penalty", req.FrequencyPenalty, -2, 2)
+	between("presence penalty", req.PresencePenalty, -2, 2)
+	if req.TopK != nil && *req.TopK < 1 {
+		v.add("top-k is %d; it must be at least 1", *req.TopK)
+	}
+	if v.rules.NoSampling && (req.Temperature != nil || req.TopP != nil || req.TopK != nil) {
+		v.add("temperature, top-p and top-k cannot be set")
+	}
+	if req.MaxTokens < 0 || v.rules.MaxTokens > 0 && req.MaxTokens > v.rules.MaxTokens {
+		v.add("max tokens is %d; it must be from 0 to %d", req.MaxTokens, v.rules.MaxTokens)
+	}
+	if n := len(req.Stop); n > 0 && v.rules.MaxStop != 0 && n > v.rules.MaxStop {
+		v.add("%d stop texts; at most %d are accepted", n, max(v.rules.MaxStop, 0))
+	}
+	if v.rules.NoReasoning && req.Reasoning != (ReasoningOptions{}) {
+		v.add("reasoning settings are not supported")
+	}
+	if req.Reasoning.Budget < 0 {
+		v.add("the reasoning budget is %d", req.Reasoning.Budget)
+	}
+	if req.Output != nil {
+		if v.rules.NoOutput {
+			v.add("structured output is not supported")
+		}
+		if _, ok := jsonObject(string(req.Output.Schema)); !ok {
+			v.add("the schema of the output is not a JSON object")
+		}
+	}
+	for name, options := range req.Options {
+		if _, ok := jsonObject(string(options)); !ok {
+			v.add("the options for %s are not a JSON object", name)
+		}
+	}
+}
