@@ -102,6 +102,12 @@ func (c *Collector) delta(p Part) {
 // gives none: name and ID may come only once, arguments in pieces.
 func (c *Collector) call(p Part) {
 	b := c.findCall(p)
+	if b == nil && p.Kind == KindToolCall && p.Call != nil {
+		p.Index = 0
+		c.parts = append(c.parts, p)
+		c.open = 0
+		return
+	}
 	if b == nil {
 		b = c.add(KindToolCall, p.Index, Part{Kind: KindToolCall, Call: &ToolCall{}})
 		c.calls++
