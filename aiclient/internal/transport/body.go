@@ -8,8 +8,8 @@ import (
 )
 
 // Body encodes a request body and merges the caller's own settings for the
-// provider, a JSON object, into its top level: they win over what v holds, and
-// null removes a field.
+// provider, a JSON object, into it: objects are merged, any other value
+// replaces what v holds, and null removes a field.
 func Body(v any, extra json.RawMessage) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -21,17 +21,33 @@ func Body(v any, extra json.RawMessage) ([]byte, error) {
 	if len(extra) == 0 {
 		return body, nil
 	}
-	var fields, more map[string]json.RawMessage
+	var more map[string]json.RawMessage
 	if err := json.Unmarshal(extra, &more); err != nil {
 		return nil, fmt.Errorf("the provider options are not a JSON object: %w", err)
 	}
-	if err := json.Unmarshal(body, &fields); err != nil {
-		return nil, fmt.Errorf("encoding the request: %w", err)
+	return merge(body, more)
+}
+
+func merge(body []byte, more map[string]json.RawMessage) ([]byte, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
+		fields = map[string]json.RawMessage{} // not an object: replaced
 	}
 	for name, value := range more {
-		if string(value) == "null" {
+		var inner map[string]json.RawMessage
+		switch {
+		case string(value) == "null":
 			delete(fields, name)
 			continue
+		case len(value) > 0 && value[0] == '{' && len(fields[name]) > 0 && fields[name][0] == '{':
+			if err := json.Unmarshal(value, &inner); err != nil {
+				return nil, fmt.Errorf("the provider option %s: %w", name, err)
+			}
+			merged, err := merge(fields[name], inner)
+			if err != nil {
+				return nil, err
+			}
+			value = merged
 		}
 		fields[name] = value
 	}
