@@ -1,0 +1,397 @@
+package anthropic
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tokenring-ai/tokenring-go/aiclient"
+	"github.com/tokenring-ai/tokenring-go/aiclient/internal/transport"
+)
+
+// request is the body of a Messages request.
+type request struct {
+	Model         string            `json:"model"`
+	MaxTokens     int64             `json:"max_tokens"`
+	System        []*contentBlock   `json:"system,omitempty"`
+	Messages      []message         `json:"messages"`
+	Tools         []map[string]any  `json:"tools,omitempty"`
+	ToolChoice    map[string]any    `json:"tool_choice,omitempty"`
+	Thinking      map[string]any    `json:"thinking,omitempty"`
+	Temperature   *float64          `json:"temperature,omitempty"`
+	TopP          *float64          `json:"top_p,omitempty"`
+	TopK          *int64            `json:"top_k,omitempty"`
+	StopSequences []string          `json:"stop_sequences,omitempty"`
+	Metadata      map[string]string `json:"metadata,omitempty"`
+	Stream        bool              `json:"stream,omitempty"`
+}
+
+type message struct {
+	Role    string          `json:"role"`
+	Content []*contentBlock `json:"content"`
+}
+
+// contentBlock is a block of a request. A block that is kept as it came has
+// only raw.
+type contentBlock struct {
+	Type         string            `json:"type"`
+	Text         string            `json:"text,omitempty"`
+	Citations    []json.RawMessage `json:"citations,omitempty"`
+	Thinking     *string           `json:"thinking,omitempty"`
+	Signature    string            `json:"signature,omitempty"`
+	Data         string            `json:"data,omitempty"`
+	Source       map[string]any    `json:"source,omitempty"`
+	Title        string            `json:"title,omitempty"`
+	ID           string            `json:"id,omitempty"`
+	Name         string            `json:"name,omitempty"`
+	Input        json.RawMessage   `json:"input,omitempty"`
+	ToolUseID    string            `json:"tool_use_id,omitempty"`
+	Content      []*contentBlock   `json:"content,omitempty"`
+	IsError      bool              `json:"is_error,omitempty"`
+	CacheControl map[string]any    `json:"cache_control,omitempty"`
+
+	raw json.RawMessage
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (b *contentBlock) MarshalJSON() ([]byte, error) {
+	if b.raw != nil {
+		return b.raw, nil
+	}
+	type plain contentBlock
+	return transport.Body((*plain)(b), nil)
+}
+
+// maxMarks is how many cache marks the API takes in one request.
+const maxMarks = 4
+
+// encoder writes one request.
+type encoder struct {
+	chat       *chat
+	req        *aiclient.Request
+	out        request
+	warnings   []string
+	outputTool string
+	marks      []*contentBlock // of messages, in order
+}
+
+func (e *encoder) warn(format string, args ...any) {
+	e.warnings = append(e.warnings, fmt.Sprintf(format, args...))
+}
+
+func (e *encoder) encode(stream bool) ([]byte, error) {
+	req, provider := e.req, e.chat.provider
+	e.out = request{
+		Model: e.chat.model, MaxTokens: req.MaxTokens, Temperature: req.Temperature, TopP: req.TopP, TopK: req.TopK,
+		StopSequences: req.Stop, Stream: stream,
+	}
+	if id := req.Metadata["user_id"]; id != "" {
+		e.out.Metadata = map[string]string{"user_id": id}
+	}
+	e.thinking()
+	e.tools()
+	if err := e.output(); err != nil {
+		return nil, err
+	}
+	if err := e.messages(); err != nil {
+		return nil, err
+	}
+	e.system()
+	if req.Seed != nil {
+		e.warn("%s has no setting for the seed", provider.name)
+	}
+	if req.FrequencyPenalty != nil || req.PresencePenalty != nil {
+		e.warn("%s has no settings for penalties", provider.name)
+	}
+	return transport.Body(e.out, req.Options[provider.name])
+}
+
+// budgets are the tokens of thinking that an effort stands for.
+var budgets = map[string]int64{
+	"minimal": 1024, "low": 4096, "medium": 10240, "high": 24576, "xhigh": 32768, "max": 32768,
+}
+
+// minBudget is the smallest budget that the API takes.
+const minBudget = 1024
+
+func (e *encoder) thinking() {
+	r, reply := e.req.Reasoning, e.chat.provider.defaultMaxTokens(e.chat.model)
+	budget := r.Budget
+	if budget == 0 && r.Effort != "" && r.Effort != "none" {
+		if budget = budgets[r.Effort]; budget == 0 {
+			budget = budgets["medium"]
+			e.warn("unknown reasoning effort %q: thinking with %d tokens", r.Effort, budget)
+		}
+	}
+	if budget <= 0 {
+		if e.out.MaxTokens == 0 {
+			e.out.MaxTokens = reply
+		}
+		return
+	}
+	budget = max(budget, minBudget)
+	switch {
+	case e.out.MaxTokens == 0:
+		e.out.MaxTokens = budget + reply
+	case e.out.MaxTokens <= minBudget:
+		e.warn("no thinking: it needs more than %d tokens and the reply is bounded to %d", minBudget, e.out.MaxTokens)
+		return
+	case budget >= e.out.MaxTokens:
+		budget = max(minBudget, e.out.MaxTokens/2)
+	}
+	e.out.Thinking = map[string]any{"type": "enabled", "budget_tokens": budget}
+	if e.out.Temperature != nil || e.out.TopK != nil {
+		e.out.Temperature, e.out.TopK = nil, nil
+		e.warn("thinking does not go with temperature or top-k: they are left out")
+	}
+}
+
+func (e *encoder) tools() {
+	req := e.req
+	for _, t := range req.Tools {
+		definition := map[string]any{"name": t.Name, "input_schema": transport.Schema(t.Schema)}
+		if t.Description != "" {
+			definition["description"] = t.Description
+		}
+		e.out.Tools = append(e.out.Tools, definition)
+	}
+	if w := req.WebSearch; w != nil {
+		search := map[string]any{"type": "web_search_20250305", "name": "web_search"}
+		if w.MaxUses > 0 {
+			search["max_uses"] = w.MaxUses
+		}
+		if len(w.AllowedDomains) > 0 {
+			search["allowed_domains"] = w.AllowedDomains
+		}
+		if len(w.BlockedDomains) > 0 {
+			search["blocked_domains"] = w.BlockedDomains
+		}
+		e.out.Tools = append(e.out.Tools, search)
+	}
+	if len(e.out.Tools) == 0 {
+		return
+	}
+	choice := map[string]any{"type": "auto"}
+	name, one := req.ToolChoice.Tool()
+	switch {
+	case req.ToolChoice == aiclient.ToolNone:
+		choice["type"] = "none"
+	case e.out.Thinking != nil && req.ToolChoice != aiclient.ToolAuto:
+		e.warn("thinking does not go with a forced tool call: the model decides")
+	case req.ToolChoice == aiclient.ToolRequired:
+		choice["type"] = "any"
+	case one:
+		choice["type"], choice["name"] = "tool", name
+	}
+	if req.SequentialTools && choice["type"] != "none" {
+		choice["disable_parallel_tool_use"] = true
+	}
+	if len(choice) > 1 || choice["type"] != "auto" {
+		e.out.ToolChoice = choice
+	}
+}
+
+// output asks for a JSON document: with a tool whose arguments are the
+// document, or in words where a tool cannot be forced.
+func (e *encoder) output() error {
+	f := e.req.Output
+	if f == nil {
+		return nil
+	}
+	schema := transport.Schema(f.Schema)
+	if len(e.out.Tools) > 0 || e.out.Thinking != nil {
+		e.out.System = append(e.out.System, &contentBlock{Type: "text",
+			Text: "Answer with one JSON object only, without any text around it, that fits this JSON schema:\n" + string(schema)})
+		return nil
+	}
+	var shape struct {
+		Type string `json:"type"`
+	}
+	if json.Unmarshal(schema, &shape) != nil || shape.Type != "object" {
+		return errors.New("the schema of the output must be that of an object")
+	}
+	e.outputTool = f.Name
+	if e.outputTool == "" {
+		e.outputTool = "output"
+	}
+	description := f.Description
+	if description == "" {
+		description = "Takes the answer."
+	}
+	e.out.Tools = []map[string]any{{"name": e.outputTool, "description": description, "input_schema": schema}}
+	e.out.ToolChoice = map[string]any{"type": "tool", "name": e.outputTool}
+	return nil
+}
+
+// system puts the system prompt first and what changes behind its cache mark.
+func (e *encoder) system() {
+	var blocks []*contentBlock
+	if e.req.System != "" {
+		b := &contentBlock{Type: "text", Text: e.req.System, CacheControl: cacheControl(e.req.CacheSystem)}
+		blocks = append(blocks, b)
+	} else if e.req.CacheSystem != aiclient.CacheNone && len(e.out.Tools) > 0 {
+		e.out.Tools[len(e.out.Tools)-1]["cache_control"] = cacheControl(e.req.CacheSystem)
+	}
+	for _, text := range e.req.Context {
+		if text != "" {
+			blocks = append(blocks, &contentBlock{Type: "text", Text: text})
+		}
+	}
+	e.out.System = append(blocks, e.out.System...)
+
+	left := maxMarks
+	if e.req.CacheSystem != aiclient.CacheNone {
+		left--
+	}
+	for i := range max(0, len(e.marks)-left) { // the newest marks matter most
+		e.marks[i].CacheControl = nil
+	}
+}
+
+func (e *encoder) messages() error {
+	for i, m := range e.req.Messages {
+		role, blocks, err := e.message(m)
+		if err != nil {
+			return fmt.Errorf("message %d (%s): %w", i, m.Role, err)
+		}
+		if m.Role == aiclient.RoleSystem && len(e.out.Messages) == 0 {
+			e.out.System = append(e.out.System, blocks...)
+			continue
+		}
+		if len(blocks) == 0 {
+			continue // only reasoning of another provider, or nothing
+		}
+		if m.Cache != aiclient.CacheNone {
+			last := blocks[len(blocks)-1]
+			if last.raw == nil && last.Thinking == nil {
+				last.CacheControl = cacheControl(m.Cache)
+				e.marks = append(e.marks, last)
+			}
+		}
+		if n := len(e.out.Messages); n > 0 && e.out.Messages[n-1].Role == role {
+			e.out.Messages[n-1].Content = append(e.out.Messages[n-1].Content, blocks...)
+			continue
+		}
+		e.out.Messages = append(e.out.Messages, message{Role: role, Content: blocks})
+	}
+	if len(e.out.Messages) == 0 {
+		return errors.New("there is no message to answer")
+	}
+	// A reply that the model is to continue must not end in white space.
+	if last := e.out.Messages[len(e.out.Messages)-1]; last.Role == "assistant" {
+		if b := last.Content[len(last.Content)-1]; b.Type == "text" && b.raw == nil {
+			b.Text = strings.TrimRight(b.Text, " \t\r\n")
+		}
+	}
+	return nil
+}
+
+func (e *encoder) message(m aiclient.Message) (role string, blocks []*contentBlock, err error) {
+	role = "user"
+	if m.Role == aiclient.RoleAssistant {
+		role = "assistant"
+	}
+	for _, p := range m.Parts {
+		var b *contentBlock
+		switch p.Kind {
+		case aiclient.KindText:
+			if strings.TrimSpace(p.Text) != "" {
+				data := blockData{}
+				p.Provider.For(e.chat.provider.name, &data)
+				b = &contentBlock{Type: "text", Text: p.Text, Citations: data.Citations}
+			}
+		case aiclient.KindReasoning:
+			b = e.reasoning(p)
+		case aiclient.KindFile:
+			b, err = fileBlock(p.File)
+		case aiclient.KindToolCall:
+			b = &contentBlock{Type: "tool_use", ID: p.Call.ID, Name: p.Call.Name, Input: p.Call.Input()}
+		case aiclient.KindToolResult:
+			b, err = resultBlock(p.Result)
+		case aiclient.KindOpaque:
+			data := blockData{}
+			if p.Provider.For(e.chat.provider.name, &data) && len(data.Block) > 0 {
+				b = &contentBlock{raw: data.Block}
+			}
+		case aiclient.KindSource:
+		default:
+			err = fmt.Errorf("a %s part, which a message cannot hold", p.Kind)
+		}
+		if err != nil {
+			return role, nil, err
+		}
+		if b != nil {
+			blocks = append(blocks, b)
+		}
+	}
+	return role, blocks, nil
+}
+
+// reasoning returns thinking that Anthropic signed. Any other is dropped: the
+// API refuses it.
+func (e *encoder) reasoning(p aiclient.Part) *contentBlock {
+	data := blockData{}
+	if !p.Provider.For(e.chat.provider.name, &data) {
+		return nil
+	}
+	switch {
+	case data.Redacted != "":
+		return &contentBlock{Type: "redacted_thinking", Data: data.Redacted}
+	case data.Signature != "":
+		text := p.Text
+		return &contentBlock{Type: "thinking", Thinking: &text, Signature: data.Signature}
+	}
+	return nil
+}
+
+func resultBlock(r *aiclient.ToolResult) (*contentBlock, error) {
+	b := &contentBlock{Type: "tool_result", ToolUseID: r.CallID, IsError: r.IsError}
+	if r.Text != "" {
+		b.Content = append(b.Content, &contentBlock{Type: "text", Text: r.Text})
+	}
+	for i := range r.Files {
+		file, err := fileBlock(&r.Files[i])
+		if err != nil {
+			return nil, err
+		}
+		b.Content = append(b.Content, file)
+	}
+	return b, nil
+}
+
+func fileBlock(f *aiclient.File) (*contentBlock, error) {
+	kind := "document"
+	switch {
+	case strings.HasPrefix(f.MediaType, "image/"):
+		kind = "image"
+	case f.MediaType == "application/pdf", strings.HasPrefix(f.MediaType, "text/"), f.ID != "":
+	default:
+		return nil, fmt.Errorf("a file of type %q: images, PDF and text can be sent", f.MediaType)
+	}
+	b := &contentBlock{Type: kind}
+	if kind == "document" {
+		b.Title = f.Name
+	}
+	switch {
+	case f.ID != "":
+		b.Source = map[string]any{"type": "file", "file_id": f.ID}
+	case f.URL != "":
+		b.Source = map[string]any{"type": "url", "url": f.URL}
+	case strings.HasPrefix(f.MediaType, "text/"):
+		b.Source = map[string]any{"type": "text", "media_type": "text/plain", "data": string(f.Data)}
+	default:
+		b.Source = map[string]any{"type": "base64", "media_type": f.MediaType, "data": f.Data}
+	}
+	return b, nil
+}
+
+func cacheControl(mark aiclient.CacheMark) map[string]any {
+	switch mark {
+	case aiclient.CacheNone:
+		return nil
+	case aiclient.CacheLong:
+		return map[string]any{"type": "ephemeral", "ttl": "1h"}
+	}
+	return map[string]any{"type": "ephemeral"}
+}
