@@ -1,0 +1,223 @@
+package filesystem
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// everyAccess tries each operation that takes a name.
+func everyAccess(s *Service, ctx context.Context, name string) map[string]error {
+	_, read := s.ReadFile(ctx, name)
+	_, lines := s.ReadLines(ctx, name, 1, 1)
+	_, bytes := s.ReadRange(ctx, name, 0, 1)
+	_, stat := s.Stat(ctx, name)
+	_, search := s.Search(ctx, Query{Patterns: []string{"secret"}, Dir: name})
+	_, edit := s.Edit(ctx, name, Edit{Old: "secret", New: "public"})
+	return map[string]error{
+		"read": read, "lines": lines, "range": bytes, "stat": stat, "search": search, "edit": edit,
+		"write": s.WriteFile(ctx, name, []byte("x")), "append": s.Append(ctx, name, []byte("x")),
+		"select": s.Select(ctx, name), "copy from": s.Copy(ctx, name, "copied"), "copy to": s.Copy(ctx, "inside.txt", name),
+		"rename to": s.Rename(ctx, "missing", name), "mkdir": s.Mkdir(ctx, name+"/sub"), "chmod": s.Chmod(ctx, name, 0o777),
+	}
+}
+
+func TestNoNameLeavesTheRoot(t *testing.T) {
+	outside := t.TempDir()
+	writeTree(t, outside, map[string]string{"secret.txt": "secret", "sub/secret.txt": "secret"})
+	s := newTestService(t, Options{}, map[string]string{"inside.txt": "in", "dir/file": "in"})
+	root := rootOf(s)
+	rel, err := filepath.Rel(root, outside)
+	require.NoError(t, err)
+	for link, target := range map[string]string{
+		"abs-file": filepath.Join(outside, "secret.txt"),
+		"abs-dir":  outside,
+		"rel-file": filepath.Join(rel, "secret.txt"),
+		"rel-dir":  rel,
+		"up":       "..",
+		"chain1":   "chain2",
+		"chain2":   "dir/chain3",
+		"loop":     "loop",
+		"dir/up":   "../../" + filepath.Base(root) + "/../x",
+	} {
+		require.NoError(t, os.Symlink(target, filepath.Join(root, link)))
+	}
+	require.NoError(t, os.Symlink("../"+filepath.Join(rel, "secret.txt"), filepath.Join(root, "dir/chain3")))
+
+	for _, name := range []string{
+		"..", "../x", "dir/../../x", "./../x", "dir/../../../etc/passwd", "/etc/passwd", "//etc/passwd", "/",
+		filepath.Join(outside, "secret.txt"), rel + "/secret.txt", root + "/../x",
+		`C:\Windows\win.ini`, "C:/Windows/win.ini", `\\server\share\x`,
+		"abs-file", "abs-dir/secret.txt", "rel-file", "rel-dir/secret.txt", "rel-dir/sub/secret.txt",
+		"up/x", "chain1", "dir/up", "loop",
+		"a\x00b", "inside.txt\x00", "", strings.Repeat("d/", 2100), strings.Repeat("n", 300),
+	} {
+		for op, err := range everyAccess(s, t.Context(), name) {
+			if op == "search" && name == "" {
+				continue // the root
+			}
+			if assert.Error(t, err, "%s of %.60q", op, name) && (strings.HasPrefix(name, "..") || strings.HasPrefix(name, "rel") || strings.HasPrefix(name, "abs")) {
+				if op != "rename to" && op != "copy from" {
+					assert.ErrorIs(t, err, ErrOutsideRoot, "%s of %.60q", op, name)
+				}
+			}
+		}
+	}
+	for _, f := range []string{"secret.txt", "sub/secret.txt"} {
+		data, err := os.ReadFile(filepath.Join(outside, f))
+		require.NoError(t, err)
+		assert.Equal(t, "secret", string(data))
+	}
+	list, err := os.ReadDir(outside)
+	require.NoError(t, err)
+	assert.Len(t, list, 2)
+
+	// Neither walks nor searches follow what leads out.
+	r, err := s.Search(t.Context(), Query{Patterns: []string{"secret"}})
+	require.NoError(t, err)
+	assert.Zero(t, r.TotalFiles)
+	for e, err := range s.Walk(t.Context(), WalkOptions{}) {
+		require.NoError(t, err)
+		assert.NotContains(t, e.Path, "secret")
+	}
+}
+
+func TestSymlinksInsideTheRootAreFollowed(t *testing.T) {
+	s := newTestService(t, Options{}, map[string]string{"real/file.txt": "one"})
+	root := rootOf(s)
+	require.NoError(t, os.Symlink("real", filepath.Join(root, "alias")))
+	require.NoError(t, os.Symlink("../real/file.txt", filepath.Join(root, "real", "self")))
+	data, err := s.ReadFile(t.Context(), "alias/file.txt")
+	require.NoError(t, err)
+	assert.Equal(t, "one", string(data))
+
+	require.NoError(t, s.WriteFile(t.Context(), "alias/self", []byte("two")))
+	data, err = os.ReadFile(filepath.Join(root, "real/file.txt"))
+	require.NoError(t, err)
+	assert.Equal(t, "two", string(data))
+	info, err := os.Lstat(filepath.Join(root, "real/self"))
+	require.NoError(t, err)
+	assert.NotZero(t, info.Mode()&fs.ModeSymlink, "the symlink stays one")
+}
+
+func TestAbsoluteNamesBelowTheRootAreAccepted(t *testing.T) {
+	s := newTestService(t, Options{}, map[string]string{"dir/file": "in"})
+	data, err := s.ReadFile(t.Context(), filepath.Join(rootOf(s), "dir/file"))
+	require.NoError(t, err)
+	assert.Equal(t, "in", string(data))
+}
+
+func TestSpecialFilesAreRefused(t *testing.T) {
+	s := newTestService(t, Options{}, map[string]string{"inside.txt": "in"})
+	root := rootOf(s)
+	require.NoError(t, syscall.Mkfifo(filepath.Join(root, "pipe"), 0o644))
+	listener, err := net.Listen("unix", filepath.Join(root, "socket"))
+	require.NoError(t, err)
+	defer listener.Close()
+	names := []string{"pipe", "socket"}
+	if err := syscall.Mknod(filepath.Join(root, "device"), syscall.S_IFCHR|0o666, 1<<8|5); err == nil {
+		names = append(names, "device")
+	}
+	for _, name := range names {
+		for op, err := range everyAccess(s, t.Context(), name) {
+			if op == "rename to" || op == "mkdir" {
+				continue
+			}
+			assert.ErrorIs(t, err, ErrNotRegular, "%s of %s", op, name)
+		}
+	}
+	r, err := s.Search(t.Context(), Query{Patterns: []string{"in"}})
+	require.NoError(t, err)
+	assert.Equal(t, 1, r.Searched)
+}
+
+func TestProtectedFilesAreNotChanged(t *testing.T) {
+	s := newTestService(t, Options{}, map[string]string{".git/config": "x", "sub/.git/hooks/": "", "inside.txt": ""})
+	require.NoError(t, os.Symlink(".git", filepath.Join(rootOf(s), "innocent")))
+	for _, name := range []string{".git/config", ".git/hooks/pre-commit", ".GIT/config", "sub/.git/hooks/x", "innocent/config", "./x/../.git/config"} {
+		assert.ErrorIs(t, s.WriteFile(t.Context(), name, nil), ErrProtected, name)
+		assert.ErrorIs(t, s.Append(t.Context(), name, nil), ErrProtected, name)
+		assert.ErrorIs(t, s.RemoveAll(t.Context(), name), ErrProtected, name)
+		assert.ErrorIs(t, s.Rename(t.Context(), "inside.txt", name), ErrProtected, name)
+	}
+	assert.ErrorIs(t, s.RemoveAll(t.Context(), "."), ErrProtected)
+	_, err := s.ReadFile(t.Context(), ".git/config")
+	assert.NoError(t, err, "reading is harmless")
+}
+
+// A symlink that is swapped against a directory while names go through it must
+// never lead a read or write out of the root.
+func TestSwappedSymlinkDoesNotLeadOut(t *testing.T) {
+	outside := t.TempDir()
+	writeTree(t, outside, map[string]string{"file": "secret"})
+	s := newTestService(t, Options{}, map[string]string{"real/file": "inside", "swap/file": "inside"})
+	root := rootOf(s)
+	rounds := 300
+	if long() {
+		rounds = 20_000
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var swapper sync.WaitGroup
+	swapper.Go(func() {
+		for ctx.Err() == nil {
+			// swap becomes a symlink to outside, and then a directory again.
+			_ = os.Rename(filepath.Join(root, "swap"), filepath.Join(root, "parked"))
+			_ = os.Symlink(outside, filepath.Join(root, "swap"))
+			_ = os.Remove(filepath.Join(root, "swap"))
+			_ = os.Rename(filepath.Join(root, "parked"), filepath.Join(root, "swap"))
+		}
+	})
+	for range rounds {
+		if data, err := s.ReadFile(t.Context(), "swap/file"); err == nil {
+			assert.NotEqual(t, "secret", string(data))
+		}
+		_ = s.WriteFile(t.Context(), "swap/file", []byte("inside"))
+		_ = s.Append(t.Context(), "swap/new", []byte("x"))
+		r, err := s.Search(t.Context(), Query{Patterns: []string{"secret"}})
+		require.NoError(t, err)
+		assert.Zero(t, r.TotalMatches)
+	}
+	cancel()
+	swapper.Wait()
+	list, err := os.ReadDir(outside)
+	require.NoError(t, err)
+	assert.Len(t, list, 1)
+	data, err := os.ReadFile(filepath.Join(outside, "file"))
+	require.NoError(t, err)
+	assert.Equal(t, "secret", string(data))
+}
+
+func TestSizeLimits(t *testing.T) {
+	s := newTestService(t, Options{MaxFileSize: 10}, map[string]string{"big": "12345678901", "fits": "1234567890"})
+	_, err := s.ReadFile(t.Context(), "big")
+	assert.ErrorIs(t, err, ErrTooLarge)
+	_, err = s.ReadFile(t.Context(), "fits")
+	assert.NoError(t, err)
+	assert.ErrorIs(t, s.WriteFile(t.Context(), "new", make([]byte, 11)), ErrTooLarge)
+	data, err := s.ReadRange(t.Context(), "big", 9, 10)
+	require.NoError(t, err)
+	assert.Equal(t, "01", string(data))
+}
+
+func TestReadOnlyDirectoryGivesAClearError(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("permissions do not bind root")
+	}
+	s := newTestService(t, Options{}, map[string]string{"dir/file": "old"})
+	require.NoError(t, os.Chmod(filepath.Join(rootOf(s), "dir"), 0o500))
+	err := s.WriteFile(t.Context(), "dir/file", []byte("new"))
+	assert.True(t, errors.Is(err, fs.ErrPermission))
+	data, err := s.ReadFile(t.Context(), "dir/file")
+	require.NoError(t, err)
+	assert.Equal(t, "old", string(data))
+}

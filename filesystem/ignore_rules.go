@@ -1,0 +1,215 @@
+package filesystem
+
+import (
+	"bytes"
+	"strings"
+)
+
+// ruleList is one compiled ignore file. It is immutable.
+type ruleList struct {
+	rules []ignoreRule
+
+	// The rules by how they can be found: by the whole basename, by what
+	// follows its last dot, and those that must be tried one by one. The lists
+	// hold positions in rules, descending, because the last match decides.
+	byName   map[string][]int32
+	bySuffix map[string][]int32
+	others   []int32
+}
+
+type ignoreRule struct {
+	negated  bool
+	dirOnly  bool
+	basename bool // matched against the basename, not against the path
+	exact    bool // text is the whole name or path
+	suffix   bool // the basename ends in text
+	text     string
+	glob     *gitGlob // what must follow text, when neither exact nor suffix
+}
+
+// verdict is what rules say about a path.
+type verdict int8
+
+const (
+	undecided verdict = iota
+	ignored
+	included // re-included by a negated rule
+)
+
+// compileRules compiles the content of an ignore file. Bad lines match nothing,
+// as in git. It returns nil when there is no rule.
+func compileRules(data []byte, fold bool) *ruleList {
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	var list ruleList
+	for line := range bytes.Lines(data) {
+		line = bytes.TrimSuffix(line, []byte("\n"))
+		line = bytes.TrimSuffix(line, []byte("\r"))
+		if nul := bytes.IndexByte(line, 0); nul >= 0 {
+			line = line[:nul]
+		}
+		if len(line) == 0 || line[0] == '#' {
+			continue
+		}
+		if rule, ok := compileRule(trimSpaces(string(line)), fold); ok {
+			list.rules = append(list.rules, rule)
+		}
+	}
+	if len(list.rules) == 0 {
+		return nil
+	}
+	list.index(fold)
+	return &list
+}
+
+// trimSpaces removes trailing spaces, but not a space behind a backslash.
+func trimSpaces(line string) string {
+	end := len(line)
+	for i := 0; i < len(line); i++ {
+		switch line[i] {
+		case ' ':
+			end = min(end, i)
+		case '\\':
+			i++
+			end = len(line)
+			if i >= len(line) {
+				return line
+			}
+		default:
+			end = len(line)
+		}
+	}
+	return line[:end]
+}
+
+// compileRule compiles one line. It reports false for one that cannot match.
+func compileRule(line string, fold bool) (ignoreRule, bool) {
+	var r ignoreRule
+	line, r.negated = strings.CutPrefix(line, "!")
+	line, r.dirOnly = strings.CutSuffix(line, "/")
+	if line == "" {
+		return r, false
+	}
+	literal := strings.IndexAny(line, `*?[\`)
+	if literal < 0 {
+		literal = len(line)
+	}
+	r.basename = strings.IndexByte(line, '/') < 0
+	r.text, r.exact = line[:literal], literal == len(line)
+	if r.basename {
+		if rest := line[min(1, len(line)):]; line[0] == '*' && strings.IndexAny(rest, `*?[\`) < 0 {
+			r.suffix, r.text = true, rest
+		} else if !r.exact {
+			r.text = ""
+			r.glob = compileGlob(line, false, fold)
+		}
+	} else {
+		// The literal beginning is split off first: that makes "a**/b" the
+		// literal "a" and a "**/b" that spans directories, as in git.
+		r.text = strings.TrimPrefix(r.text, "/")
+		if !r.exact {
+			r.glob = compileGlob(line[literal:], true, fold)
+		}
+	}
+	if !r.exact && !r.suffix && r.glob == nil {
+		return r, false
+	}
+	if fold {
+		text := []byte(r.text) // which need not be UTF-8
+		for i, c := range text {
+			text[i] = foldByte(c, true)
+		}
+		r.text = string(text)
+	}
+	return r, true
+}
+
+// index sorts the rules into those that a lookup finds and the others.
+func (l *ruleList) index(fold bool) {
+	for i := len(l.rules) - 1; i >= 0; i-- {
+		r := &l.rules[i]
+		switch {
+		case fold || !r.basename:
+			l.others = append(l.others, int32(i))
+		case r.exact:
+			if l.byName == nil {
+				l.byName = make(map[string][]int32)
+			}
+			l.byName[r.text] = append(l.byName[r.text], int32(i))
+		case r.suffix && strings.LastIndexByte(r.text, '.') == 0:
+			if l.bySuffix == nil {
+				l.bySuffix = make(map[string][]int32)
+			}
+			l.bySuffix[r.text] = append(l.bySuffix[r.text], int32(i))
+		default:
+			l.others = append(l.others, int32(i))
+		}
+	}
+}
+
+// match says what the last matching rule decides about a path below the list's
+// directory, whose basename begins at base.
+func (l *ruleList) match(rel string, base int, isDir, fold bool) verdict {
+	name := rel[base:]
+	best := int32(-1)
+	if l.byName != nil {
+		best = l.first(l.byName[name], isDir, best)
+	}
+	if l.bySuffix != nil {
+		if dot := strings.LastIndexByte(name, '.'); dot >= 0 {
+			best = l.first(l.bySuffix[name[dot:]], isDir, best)
+		}
+	}
+	for _, i := range l.others {
+		if i < best {
+			break
+		}
+		r := &l.rules[i]
+		if r.dirOnly && !isDir {
+			continue
+		}
+		if r.basename && r.matchText(name, fold) || !r.basename && r.matchText(rel, fold) {
+			best = i
+			break
+		}
+	}
+	switch {
+	case best < 0:
+		return undecided
+	case l.rules[best].negated:
+		return included
+	default:
+		return ignored
+	}
+}
+
+// first returns the first rule of positions that applies, when it comes later
+// in the file than best.
+func (l *ruleList) first(positions []int32, isDir bool, best int32) int32 {
+	for _, i := range positions {
+		if i <= best {
+			break
+		}
+		if isDir || !l.rules[i].dirOnly {
+			return i
+		}
+	}
+	return best
+}
+
+func (r *ignoreRule) matchText(s string, fold bool) bool {
+	switch {
+	case r.exact:
+		return len(s) == len(r.text) && hasPrefixFold(s, r.text, fold)
+	case r.suffix:
+		return len(s) >= len(r.text) && hasPrefixFold(s[len(s)-len(r.text):], r.text, fold)
+	default:
+		return hasPrefixFold(s, r.text, fold) && r.glob.match(s[len(r.text):])
+	}
+}
+
+func hasPrefixFold(s, prefix string, fold bool) bool {
+	if !fold {
+		return strings.HasPrefix(s, prefix)
+	}
+	return len(s) >= len(prefix) && equalFolded(s[:len(prefix)], prefix)
+}

@@ -1,0 +1,394 @@
+package filesystem
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// Defaults of a [Query]'s limits.
+const (
+	DefaultMaxFiles   = 50
+	DefaultMaxMatches = 50
+	DefaultMaxBytes   = 48 << 10
+)
+
+// Case says how letters are compared.
+type Case int
+
+const (
+	CaseSensitive   Case = iota
+	CaseInsensitive      // by Unicode's simple folding
+	CaseSmart            // insensitive unless a pattern contains an upper-case letter
+)
+
+// Query says what to search for. A line matches when any of the patterns
+// matches within it.
+type Query struct {
+	// Patterns are texts, or regular expressions in the syntax of package
+	// regexp when Regexp is set. There must be at least one.
+	Patterns []string
+	Regexp   bool
+
+	// Word matches whole words only: no letter, digit or underscore stands
+	// before or behind the match.
+	Word bool
+
+	// Case says how letters are compared.
+	Case Case
+
+	// Multiline lets a regular expression match across lines; '.' still does
+	// not match a line's end unless the expression says so.
+	Multiline bool
+
+	// Dir is where to search. Empty means the root. A file is searched alone,
+	// ignored or not.
+	Dir string
+
+	// Globs narrow the files, in the syntax of .gitignore turned around: a file
+	// must match one of those that do not begin with '!', if there are any, and
+	// the last one that matches decides.
+	Globs []string
+
+	// Types narrow the files by kind, such as "go" or "py"; see FileTypes.
+	Types []string
+
+	// NoIgnore and NoHidden are as in WalkOptions.
+	NoIgnore, NoHidden bool
+
+	// Before and After are the numbers of lines to show around a match.
+	Before, After int
+
+	// Detail is the most that the result shows of each file. The limits may
+	// make it less.
+	Detail Detail
+
+	// MaxFiles, MaxMatches (matching lines) and MaxBytes (of lines shown) bound
+	// the result. 0 means the default, negative no bound. Over a limit the
+	// result degrades: see SearchResult.
+	MaxFiles, MaxMatches, MaxBytes int
+
+	// MaxFileSize skips files over this size in bytes. 0 means no bound.
+	MaxFileSize int64
+
+	// Workers bounds the files that are searched at once. 0 means one per
+	// processor.
+	Workers int
+
+	// NoIndex does not use the service's index.
+	NoIndex bool
+}
+
+// Detail says how much a [SearchResult] shows.
+type Detail int
+
+const (
+	DetailContent Detail = iota // matching lines and those around them
+	DetailMatches               // matching lines
+	DetailNames                 // names of files and how many lines match in each
+)
+
+func (d Detail) String() string {
+	return [...]string{"content", "matches", "names"}[d]
+}
+
+// SearchResult holds what was found, sorted by path.
+//
+// Totals are always complete. The lines shown are all there are, or none: when
+// there are more than MaxMatches matching lines or the text is longer than
+// MaxBytes, the result goes from DetailContent to DetailMatches, which drops
+// the lines around and allows four times as many matching ones, and from there,
+// or over MaxFiles files, to DetailNames, of which the first MaxFiles are
+// given. Degraded says so in words.
+type SearchResult struct {
+	Detail   Detail
+	Files    []FileMatch
+	Degraded string // why less is shown than was asked for; "" when all is
+
+	TotalFiles   int // files that match
+	TotalMatches int // lines that match
+	Searched     int // files that were searched
+	Bytes        int64
+	Binary       int     // files passed over because they are not text
+	TooLarge     int     // files passed over because of MaxFileSize
+	Errors       []error // files that could not be read, at most 20
+	ErrorCount   int
+}
+
+// FileMatch is one file in which something was found.
+type FileMatch struct {
+	Path  string
+	Count int    // lines that match
+	Lines []Line // by number; lines of context in between
+}
+
+// Line is one line of a match or around it.
+type Line struct {
+	Number  int    // from 1
+	Text    string // without its ending; over 4096 bytes it is cut
+	Context bool   // the line itself does not match
+	Spans   []Span // what matches in the line
+	Cut     int    // bytes missing at the end of Text
+}
+
+// Span is a range of bytes in a line.
+type Span struct{ Start, End int }
+
+// Search searches file contents.
+func (s *Service) Search(ctx context.Context, q Query) (*SearchResult, error) {
+	r, err := s.prepare(q)
+	if err != nil {
+		return nil, err
+	}
+	r.collect = true
+	if err := r.run(ctx); err != nil {
+		return nil, err
+	}
+	s.searches.Add(1)
+	result := r.result()
+	if s.opts.Trace.Searched != nil {
+		s.opts.Trace.Searched(ctx, q, result)
+	}
+	return result, nil
+}
+
+// SearchStream yields files in which something was found, without limits and
+// as they are found, so in no particular order. What cannot be read is yielded
+// as an error and does not end the search.
+func (s *Service) SearchStream(ctx context.Context, q Query) iter.Seq2[FileMatch, error] {
+	return func(yield func(FileMatch, error) bool) {
+		q.MaxFiles, q.MaxMatches, q.MaxBytes = -1, -1, -1
+		r, err := s.prepare(q)
+		if err != nil {
+			yield(FileMatch{}, err)
+			return
+		}
+		type item struct {
+			match FileMatch
+			err   error
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		out := make(chan item, 64)
+		send := func(i item) bool {
+			select {
+			case out <- i:
+				return true
+			case <-ctx.Done():
+				return false
+			}
+		}
+		r.emit = func(m FileMatch) bool { return send(item{match: m}) }
+		r.fail = func(err error) bool { return send(item{err: err}) }
+		var group sync.WaitGroup
+		defer group.Wait()
+		defer cancel()
+		group.Go(func() {
+			defer close(out)
+			if err := r.run(ctx); err != nil {
+				select {
+				case out <- item{err: err}:
+				case <-ctx.Done():
+				}
+			}
+		})
+		for i := range out {
+			if !yield(i.match, i.err) {
+				return
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			yield(FileMatch{}, err)
+		}
+	}
+}
+
+// searchRun is one search on its way.
+type searchRun struct {
+	service *Service
+	q       Query
+	tree    *tree
+	dir     string
+	matcher *matcher
+	filter  *fileFilter
+	collect bool
+	emit    func(FileMatch) bool
+	fail    func(error) bool
+
+	workers []searchWorker
+	lines   atomic.Int64 // matching lines kept so far
+	noLines atomic.Bool  // the result will be names, so no lines are kept
+}
+
+// searchWorker is what one worker needs and gathers, so that workers do not
+// meet.
+type searchWorker struct {
+	buf     []byte
+	matches []FileMatch
+
+	searched, binary, tooLarge, errorCount int
+	bytes                                  int64
+	errors                                 []error
+	_                                      [64]byte
+}
+
+func (s *Service) prepare(q Query) (*searchRun, error) {
+	r := &searchRun{service: s, tree: s.tree(), dir: "."}
+	limit := func(n *int, fallback int) {
+		if *n == 0 {
+			*n = fallback
+		}
+	}
+	limit(&q.MaxFiles, DefaultMaxFiles)
+	limit(&q.MaxMatches, DefaultMaxMatches)
+	limit(&q.MaxBytes, DefaultMaxBytes)
+	q.Before, q.After = max(q.Before, 0), max(q.After, 0)
+	if q.Detail != DetailContent {
+		q.Before, q.After = 0, 0
+	}
+	var err error
+	if q.Dir != "" {
+		if r.dir, err = s.clean(q.Dir); err != nil {
+			return nil, err
+		}
+	}
+	if r.matcher, err = newMatcher(q); err != nil {
+		return nil, err
+	}
+	if r.filter, err = newFileFilter(q.Globs, q.Types); err != nil {
+		return nil, err
+	}
+	r.q = q
+	r.noLines.Store(q.Detail == DetailNames)
+	return r, nil
+}
+
+func (r *searchRun) run(ctx context.Context) error {
+	n := workers(r.q.Workers)
+	r.workers = make([]searchWorker, n)
+	if info, err := r.tree.provider.Stat(ctx, r.dir); err != nil {
+		return err
+	} else if !info.IsDir() {
+		return r.single(ctx)
+	}
+	s := &scan{tree: r.tree, opts: WalkOptions{NoIgnore: r.q.NoIgnore, NoHidden: r.q.NoHidden, Workers: n}}
+	if r.filter != nil {
+		s.want = func(e Entry) bool { return r.filter.wants(e, r.dir) }
+	}
+	s.visit = r.visit
+	s.fail = func(w int, _ Entry, err error) bool { return r.failed(w, err) }
+	return s.run(ctx, r.dir)
+}
+
+// single searches one file that was named.
+func (r *searchRun) single(ctx context.Context) error {
+	f, err := r.service.openFile(ctx, r.dir)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return err
+	}
+	node := nodeFile{file: f, info: stampOf(info)}
+	defer node.Close()
+	r.search(0, &node, r.dir)
+	return ctx.Err()
+}
+
+func (r *searchRun) failed(worker int, err error) bool {
+	if r.fail != nil {
+		return r.fail(err)
+	}
+	w := &r.workers[worker]
+	if w.errorCount++; len(w.errors) < 20 {
+		w.errors = append(w.errors, err)
+	}
+	return true
+}
+
+func (r *searchRun) visit(worker int, dir dirNode, e Entry) bool {
+	if !e.IsRegular() {
+		return true
+	}
+	f, err := dir.open(e.Name())
+	if err != nil {
+		return r.failed(worker, fmt.Errorf("search %s: %w", e.Path, err))
+	}
+	defer f.Close()
+	return r.search(worker, &f, e.Path)
+}
+
+// result brings together what the workers found and applies the limits.
+func (r *searchRun) result() *SearchResult {
+	out := &SearchResult{Detail: r.q.Detail}
+	for i := range r.workers {
+		w := &r.workers[i]
+		out.Files = append(out.Files, w.matches...)
+		out.Searched += w.searched
+		out.Bytes += w.bytes
+		out.Binary += w.binary
+		out.TooLarge += w.tooLarge
+		out.ErrorCount += w.errorCount
+		out.Errors = append(out.Errors, w.errors...)
+	}
+	slices.SortFunc(out.Files, func(a, b FileMatch) int { return comparePaths(a.Path, b.Path) })
+	slices.SortFunc(out.Errors, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
+	out.Errors = out.Errors[:min(len(out.Errors), 20)]
+	out.TotalFiles = len(out.Files)
+	for _, f := range out.Files {
+		out.TotalMatches += f.Count
+	}
+	q := r.q
+	over := func(n, limit int) bool { return limit >= 0 && n > limit }
+	size := func() (n int) {
+		for _, f := range out.Files {
+			n += len(f.Path) + 8
+			for _, l := range f.Lines {
+				n += len(l.Text) + 8
+			}
+		}
+		return n
+	}
+	var why []string
+	if out.Detail == DetailContent && (q.Before > 0 || q.After > 0) && (over(out.TotalMatches, q.MaxMatches) || over(size(), q.MaxBytes)) {
+		out.Detail = DetailMatches
+		for i := range out.Files {
+			f := &out.Files[i]
+			f.Lines = slices.DeleteFunc(f.Lines, func(l Line) bool { return l.Context })
+		}
+		why = append(why, "the lines around the matches are left out")
+	}
+	if out.Detail != DetailNames && (r.noLines.Load() || over(out.TotalFiles, q.MaxFiles) ||
+		over(out.TotalMatches, matchesAllowed(q)) || over(size(), q.MaxBytes)) {
+		out.Detail = DetailNames
+		why = []string{"only the names of files and their numbers of matching lines are given"}
+	}
+	if out.Detail == DetailNames {
+		for i := range out.Files {
+			out.Files[i].Lines = nil
+		}
+		if over(len(out.Files), q.MaxFiles) {
+			out.Files = slices.Clip(out.Files[:q.MaxFiles])
+			why = append(why, fmt.Sprintf("of the first %d files", q.MaxFiles))
+		}
+	}
+	if len(why) > 0 {
+		out.Degraded = fmt.Sprintf("%d lines match in %d files, which is over the limit: %s. Narrow the search by pattern, directory, glob or type to see more.",
+			out.TotalMatches, out.TotalFiles, strings.Join(why, ", "))
+	}
+	return out
+}
+
+// matchesAllowed is the number of matching lines that a result may show.
+func matchesAllowed(q Query) int {
+	if q.MaxMatches < 0 {
+		return -1
+	}
+	return 4 * q.MaxMatches
+}

@@ -1,0 +1,273 @@
+package filesystem
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+)
+
+const (
+	// searchChunk is how much of a file is searched at a time.
+	searchChunk = 1 << 20
+
+	// binaryHead is how far into a file a NUL byte makes the file binary. A NUL
+	// further on ends the search of the file there.
+	binaryHead = 64 << 10
+
+	// maxShown is where lines are cut in a result, in bytes.
+	maxShown = 4096
+)
+
+// fileSearch searches one file, chunk by chunk. Chunks end at line ends.
+type fileSearch struct {
+	run    *searchRun
+	match  FileMatch
+	line   int  // number of the line at counted
+	keep   bool // lines are kept
+	after  int  // lines of context still to be shown behind the last match
+	shown  int  // number of the last line that was shown
+	before [][]byte
+}
+
+// search searches an open file. It returns false to end the whole search.
+func (r *searchRun) search(worker int, f *nodeFile, path string) bool {
+	w := &r.workers[worker]
+	size := f.info.Size
+	if r.q.MaxFileSize > 0 && size > r.q.MaxFileSize {
+		w.tooLarge++
+		return true
+	}
+	if w.buf == nil {
+		w.buf = make([]byte, 0, 128<<10)
+	}
+	fs := fileSearch{run: r, match: FileMatch{Path: path}, line: 1, keep: !r.noLines.Load()}
+	buf := w.buf[:0]
+	w.searched++
+	first := true
+	for eof := false; !eof; {
+		want := searchChunk
+		if rest := size + 1 - int64(len(buf)); first && rest < searchChunk {
+			want = max(int(rest), 512)
+		}
+		if r.matcher.multiline {
+			want = max(want, int(min(size+1, 1<<30)))
+		}
+		if cap(buf)-len(buf) < want {
+			grown := make([]byte, len(buf), max(2*cap(buf), len(buf)+want))
+			copy(grown, buf)
+			buf = grown
+			w.buf = buf[:0]
+		}
+		var err error
+		begin := len(buf)
+		for len(buf)-begin < want && !eof {
+			var n int
+			n, err = f.Read(buf[len(buf):min(cap(buf), begin+want)])
+			buf = buf[:len(buf)+n]
+			if err == io.EOF || err == nil && (n == 0 || int64(len(buf)) == size && first) {
+				eof, err = true, nil
+			}
+			if err != nil {
+				return r.failed(worker, fmt.Errorf("search %s: %w", path, err))
+			}
+		}
+		w.bytes += int64(len(buf) - begin)
+		if first && isUTF16(buf) {
+			if !eof {
+				rest, err := f.readAll(nil)
+				if err != nil {
+					return r.failed(worker, fmt.Errorf("search %s: %w", path, err))
+				}
+				buf, eof = append(buf, rest...), true
+			}
+			buf = decodeUTF16(buf)
+		}
+		if nul := bytes.IndexByte(buf[begin*b2i(!first):], 0); nul >= 0 {
+			nul += begin * b2i(!first)
+			if first && nul < binaryHead {
+				w.binary++
+				return true
+			}
+			// What comes before the NUL byte is text.
+			buf, eof = buf[:nul], true
+		}
+		if first {
+			buf = bytes.TrimPrefix(buf, utf8BOM)
+		}
+		first = false
+		end := len(buf)
+		if !eof {
+			if r.matcher.multiline {
+				continue // the whole file is searched at once
+			}
+			end = bytes.LastIndexByte(buf, '\n') + 1
+			if end == 0 {
+				continue // a line longer than the chunk
+			}
+		}
+		if !fs.chunk(buf[:end]) {
+			break
+		}
+		n := copy(w.buf[:cap(w.buf)], buf[end:])
+		buf = w.buf[:n]
+	}
+	if fs.match.Count == 0 {
+		return true
+	}
+	if r.emit != nil {
+		return r.emit(fs.match)
+	}
+	w.matches = append(w.matches, fs.match)
+	return true
+}
+
+var utf8BOM = []byte("\ufeff")
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// chunk searches whole lines. It returns false when nothing more needs to be
+// known about the file.
+func (fs *fileSearch) chunk(buf []byte) bool {
+	r := fs.run
+	m := r.matcher
+	state := m.newState()
+	pos, counted := 0, 0 // counted: the lines up to here are in fs.line
+	shownTo := 0         // the end of what was shown of this chunk
+	for pos < len(buf) {
+		start, end, ok := m.nextLine(&state, buf, pos)
+		if !ok {
+			break
+		}
+		if fs.match.Count++; !fs.keep {
+			if r.q.Detail == DetailNames && r.q.MaxMatches == 1 {
+				return false
+			}
+			pos = end + 1
+			if m.multiline {
+				fs.match.Count += bytes.Count(buf[start:end], newline)
+			}
+			continue
+		}
+		if r.collect {
+			if limit := matchesAllowed(r.q); limit >= 0 && r.lines.Add(1) > int64(limit) {
+				// The result will show names only.
+				r.noLines.Store(true)
+				fs.keep, fs.match.Lines = false, nil
+				pos = end + 1
+				continue
+			}
+		}
+		if fs.after > 0 {
+			shownTo = fs.contextAfter(buf, shownTo, start, &counted)
+		}
+		if r.q.Before > 0 {
+			fs.contextBefore(buf, shownTo, start, &counted)
+		}
+		fs.line += bytes.Count(buf[counted:start], newline)
+		counted = start
+		for at := start; at <= end; { // several lines with Multiline
+			stop := end
+			if i := bytes.IndexByte(buf[at:end], '\n'); i >= 0 {
+				stop = at + i
+			}
+			fs.add(buf[at:stop], fs.line, false)
+			if at != start {
+				fs.match.Count++
+			}
+			at = stop + 1
+			if at <= end {
+				fs.line++
+				counted = at
+			}
+		}
+		pos, shownTo = end+1, min(end+1, len(buf))
+		fs.after = r.q.After
+	}
+	if fs.keep && fs.after > 0 {
+		shownTo = fs.contextAfter(buf, shownTo, len(buf), &counted)
+	}
+	fs.line += bytes.Count(buf[counted:], newline)
+	if r.q.Before > 0 && fs.keep {
+		fs.remember(buf)
+	}
+	return true
+}
+
+var newline = []byte{'\n'}
+
+// add keeps a line.
+func (fs *fileSearch) add(line []byte, number int, context bool) {
+	line = bytes.TrimSuffix(line, []byte{'\r'})
+	l := Line{Number: number, Context: context}
+	if len(line) > maxShown {
+		l.Cut = len(line) - maxShown
+		line = line[:maxShown]
+	}
+	l.Text = string(line)
+	if !context {
+		l.Spans = fs.run.matcher.spans(line)
+	}
+	fs.match.Lines = append(fs.match.Lines, l)
+	fs.shown = number
+}
+
+// contextAfter shows lines from at on, up to limit and to the number wanted.
+func (fs *fileSearch) contextAfter(buf []byte, at, limit int, counted *int) int {
+	for at < limit && fs.after > 0 {
+		fs.line += bytes.Count(buf[*counted:at], newline)
+		*counted = at
+		end := len(buf)
+		if i := bytes.IndexByte(buf[at:], '\n'); i >= 0 {
+			end = at + i
+		}
+		fs.add(buf[at:end], fs.line, true)
+		fs.after--
+		at = min(end+1, len(buf))
+	}
+	return at
+}
+
+// contextBefore shows the lines before start that were not shown yet.
+func (fs *fileSearch) contextBefore(buf []byte, shownTo, start int, counted *int) {
+	first, n := start, 0
+	for n < fs.run.q.Before && first > shownTo {
+		first = bytes.LastIndexByte(buf[:first-1], '\n') + 1
+		n++
+	}
+	if first == 0 && n < fs.run.q.Before && shownTo == 0 {
+		// The rest comes from the chunk before.
+		number := fs.line - bytes.Count(buf[:*counted], newline)
+		for i := max(0, len(fs.before)-(fs.run.q.Before-n)); i < len(fs.before); i++ {
+			if at := number - len(fs.before) + i; at > fs.shown {
+				fs.add(fs.before[i], at, true)
+			}
+		}
+	}
+	for first < start {
+		fs.line += bytes.Count(buf[*counted:first], newline)
+		*counted = first
+		end := first + bytes.IndexByte(buf[first:start], '\n')
+		fs.add(buf[first:end], fs.line, true)
+		first = end + 1
+	}
+}
+
+// remember keeps the last lines of a chunk for the next one.
+func (fs *fileSearch) remember(buf []byte) {
+	end := len(buf)
+	var last [][]byte
+	for len(last) < fs.run.q.Before && end > 0 {
+		start := bytes.LastIndexByte(buf[:end-1], '\n') + 1
+		last = append(last, bytes.Clone(bytes.TrimSuffix(buf[start:end], newline)))
+		end = start
+	}
+	fs.before = fs.before[max(0, len(fs.before)-(fs.run.q.Before-len(last))):]
+	for i := len(last) - 1; i >= 0; i-- {
+		fs.before = append(fs.before, last[i])
+	}
+}

@@ -1,0 +1,398 @@
+package filesystem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// Defaults of [Options].
+const (
+	DefaultMaxFileSize = 64 << 20
+	DefaultMaxResult   = 48 << 10
+)
+
+// Options describe a [Service]. The zero value serves the current directory.
+type Options struct {
+	// Root is the directory to serve. Empty means the current directory. It is
+	// not used when there is a Provider.
+	Root string
+
+	// Provider serves another file tree than a local directory.
+	Provider Provider
+
+	// Ignore chooses what walks, globs and searches leave out.
+	Ignore IgnoreOptions
+
+	// MaxFileSize bounds, in bytes, files that are read or written as a whole.
+	// 0 means DefaultMaxFileSize, negative means no bound.
+	MaxFileSize int64
+
+	// Protect are names of directories and files that must not be changed,
+	// wherever they lie; case does not count. Nil means {".git"}: a hook in
+	// there would run outside of any approval.
+	Protect []string
+
+	// Run bounds the run tool.
+	Run RunOptions
+
+	// Validators check the new content of files before it is written by an
+	// edit, by extension with its dot. Nil means [DefaultValidators]; an empty
+	// map means none.
+	Validators map[string]Validator
+
+	// Trace observes. Logger takes what goes wrong in the background; nil means
+	// slog.Default().
+	Trace  Trace
+	Logger *slog.Logger
+}
+
+// Trace observes a [Service]. Each function may be nil and must be safe for
+// concurrent use.
+type Trace struct {
+	Wrote    func(ctx context.Context, path string, generation uint64)
+	Searched func(ctx context.Context, q Query, r *SearchResult)
+}
+
+// Service gives access to one file tree. It is safe for concurrent use.
+type Service struct {
+	opts    Options
+	logger  *slog.Logger
+	current *tree
+	own     io.Closer // the provider, when the service opened it
+
+	edits sync.Mutex // held from reading a file to writing its next content
+
+	mu       sync.Mutex
+	dirt     dirt
+	selected []string
+	seen     map[string]uint64 // hash of the content that the model knows
+	state    uint64            // generation of the slice's state
+
+	reads, writes, searches atomic.Int64
+}
+
+// New opens a file tree. Close it when it is no longer needed.
+func New(opts Options) (*Service, error) {
+	s := &Service{opts: opts, logger: opts.Logger, seen: make(map[string]uint64)}
+	if s.logger == nil {
+		s.logger = slog.Default()
+	}
+	provider := opts.Provider
+	if provider == nil {
+		local, err := NewLocal(orDefault(opts.Root, "."))
+		if err != nil {
+			return nil, err
+		}
+		provider, s.own = local, local
+	}
+	s.current = newTree(provider, opts.Ignore)
+	return s, nil
+}
+
+// Close releases what New opened.
+func (s *Service) Close() error {
+	if s.own == nil {
+		return nil
+	}
+	return s.own.Close()
+}
+
+func (s *Service) tree() *tree { return s.current }
+
+// Provider returns the file tree that is served.
+func (s *Service) Provider() Provider { return s.tree().provider }
+
+// clean turns a name as a model writes it into a name of the provider. An
+// absolute path of this machine that lies in the root is accepted.
+func (s *Service) clean(name string) (string, error) {
+	if h, ok := s.tree().provider.(hosted); ok && filepath.IsAbs(name) {
+		if rel, err := filepath.Rel(h.Dir(), name); err == nil && filepath.IsLocal(rel) {
+			name = filepath.ToSlash(rel)
+		} else {
+			return "", fmt.Errorf("%q is not below %s; use a path relative to it: %w", name, h.Dir(), ErrOutsideRoot)
+		}
+	}
+	return CleanName(name)
+}
+
+// Stat describes what name refers to after symlinks.
+func (s *Service) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
+	clean, err := s.clean(name)
+	if err != nil {
+		return nil, err
+	}
+	return s.tree().provider.Stat(ctx, clean)
+}
+
+// Exists reports whether name is a file or directory. Names that cannot be, or
+// cannot be looked at, are errors.
+func (s *Service) Exists(ctx context.Context, name string) (bool, error) {
+	_, err := s.Stat(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// ReadDir lists a directory, sorted by name, ignored entries included.
+func (s *Service) ReadDir(ctx context.Context, name string) ([]fs.DirEntry, error) {
+	clean, err := s.clean(name)
+	if err != nil {
+		return nil, err
+	}
+	return s.tree().provider.ReadDir(ctx, clean)
+}
+
+// ReadFile returns the content of a file. A file over Options.MaxFileSize is
+// ErrTooLarge: read a part of it with ReadRange or ReadLines.
+func (s *Service) ReadFile(ctx context.Context, name string) ([]byte, error) {
+	clean, err := s.clean(name)
+	if err != nil {
+		return nil, err
+	}
+	return s.readClean(ctx, clean)
+}
+
+func (s *Service) readClean(ctx context.Context, name string) ([]byte, error) {
+	f, err := s.openFile(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	s.reads.Add(1)
+	limit := s.maxFileSize()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if limit >= 0 && info.Size() > limit {
+		return nil, tooLarge("read", name, info.Size(), limit)
+	}
+	data := make([]byte, 0, max(info.Size()+1, 512))
+	for {
+		if len(data) == cap(data) {
+			data = append(data, 0)[:len(data)]
+		}
+		n, err := f.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		switch {
+		case limit >= 0 && int64(len(data)) > limit:
+			return nil, tooLarge("read", name, int64(len(data)), limit)
+		case err == io.EOF:
+			return data, nil
+		case err != nil:
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func tooLarge(op, name string, size, limit int64) error {
+	return &fs.PathError{Op: op, Path: name, Err: fmt.Errorf("%d bytes are more than the limit of %d: %w", size, limit, ErrTooLarge)}
+}
+
+func (s *Service) maxFileSize() int64 {
+	if s.opts.MaxFileSize == 0 {
+		return DefaultMaxFileSize
+	}
+	return s.opts.MaxFileSize
+}
+
+// openFile opens a file, not a directory.
+func (s *Service) openFile(ctx context.Context, name string) (fs.File, error) {
+	f, err := s.tree().provider.Open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || info.IsDir() {
+		f.Close()
+		if err == nil {
+			err = &fs.PathError{Op: "read", Path: name, Err: errors.New("it is a directory")}
+		}
+		return nil, err
+	}
+	return f, nil
+}
+
+// writable returns the provider for changes to name, which must be clean, after
+// checking that name may be changed.
+func (s *Service) writable(name string) (WritableProvider, error) {
+	p := s.tree().provider
+	w, ok := p.(WritableProvider)
+	if !ok {
+		return nil, &fs.PathError{Op: "write", Path: name, Err: ErrReadOnly}
+	}
+	if err := checkNew(name); err != nil {
+		if _, missing := p.Lstat(context.Background(), name); missing != nil {
+			return nil, err
+		}
+	}
+	real := name
+	if r, ok := p.(resolver); ok {
+		var err error
+		if real, err = r.resolve(name); err != nil {
+			return nil, err
+		}
+	}
+	protect := s.opts.Protect
+	if protect == nil {
+		protect = []string{".git"}
+	}
+	for _, candidate := range []string{name, real} {
+		for part := range strings.SplitSeq(candidate, "/") {
+			for _, p := range protect {
+				if strings.EqualFold(part, p) {
+					return nil, &fs.PathError{Op: "write", Path: name, Err: fmt.Errorf("%s is %w", p, ErrProtected)}
+				}
+			}
+		}
+	}
+	return w, nil
+}
+
+// WriteFile replaces or creates a file, atomically and with its parents. An
+// existing file keeps its mode, a new one gets 0644.
+func (s *Service) WriteFile(ctx context.Context, name string, data []byte) error {
+	clean, err := s.clean(name)
+	if err != nil {
+		return err
+	}
+	s.edits.Lock()
+	defer s.edits.Unlock()
+	return s.writeClean(ctx, clean, data)
+}
+
+func (s *Service) writeClean(ctx context.Context, name string, data []byte) error {
+	w, err := s.writable(name)
+	if err != nil {
+		return err
+	}
+	if limit := s.maxFileSize(); limit >= 0 && int64(len(data)) > limit {
+		return tooLarge("write", name, int64(len(data)), limit)
+	}
+	if err := w.WriteFile(ctx, name, data, 0o644); err != nil {
+		return err
+	}
+	s.wrote(ctx, name)
+	s.know(name, data)
+	return nil
+}
+
+// Append adds data to the end of a file, which is created when missing.
+func (s *Service) Append(ctx context.Context, name string, data []byte) error {
+	return s.change(ctx, name, func(w WritableProvider, clean string) error {
+		return w.Append(ctx, clean, data, 0o644)
+	})
+}
+
+// Mkdir creates a directory and its parents. An existing directory is fine.
+func (s *Service) Mkdir(ctx context.Context, name string) error {
+	return s.change(ctx, name, func(w WritableProvider, clean string) error {
+		return w.Mkdir(ctx, clean, 0o755)
+	})
+}
+
+// Chmod changes the permission bits of a file or directory.
+func (s *Service) Chmod(ctx context.Context, name string, mode fs.FileMode) error {
+	return s.change(ctx, name, func(w WritableProvider, clean string) error {
+		return w.Chmod(ctx, clean, mode)
+	})
+}
+
+// Remove removes a file, a symlink or an empty directory.
+func (s *Service) Remove(ctx context.Context, name string) error {
+	return s.change(ctx, name, func(w WritableProvider, clean string) error {
+		if clean == "." {
+			return &fs.PathError{Op: "remove", Path: ".", Err: fmt.Errorf("the root is %w", ErrProtected)}
+		}
+		return w.Remove(ctx, clean)
+	})
+}
+
+// RemoveAll removes a file, or a directory with all it contains.
+func (s *Service) RemoveAll(ctx context.Context, name string) error {
+	return s.change(ctx, name, func(w WritableProvider, clean string) error {
+		if clean == "." {
+			return &fs.PathError{Op: "remove", Path: ".", Err: fmt.Errorf("the root is %w", ErrProtected)}
+		}
+		return w.RemoveAll(ctx, clean)
+	})
+}
+
+// Rename moves a file or directory. A file at the new name is replaced.
+func (s *Service) Rename(ctx context.Context, oldName, newName string) error {
+	to, err := s.clean(newName)
+	if err != nil {
+		return err
+	}
+	return s.change(ctx, oldName, func(_ WritableProvider, from string) error {
+		w, err := s.writable(to)
+		if err != nil {
+			return err
+		}
+		if from == "." || to == "." || strings.HasPrefix(to, from+"/") {
+			return &fs.PathError{Op: "rename", Path: from, Err: fmt.Errorf("a directory cannot move into itself: %w", ErrName)}
+		}
+		if err := w.Rename(ctx, from, to); err != nil {
+			return err
+		}
+		s.wrote(ctx, to)
+		return nil
+	})
+}
+
+// Copy copies a file with its permission bits.
+func (s *Service) Copy(ctx context.Context, oldName, newName string) error {
+	from, err := s.clean(oldName)
+	if err != nil {
+		return err
+	}
+	data, err := s.readClean(ctx, from)
+	if err != nil {
+		return err
+	}
+	info, err := s.tree().provider.Stat(ctx, from)
+	if err != nil {
+		return err
+	}
+	return s.change(ctx, newName, func(w WritableProvider, to string) error {
+		return w.WriteFile(ctx, to, data, info.Mode().Perm())
+	})
+}
+
+// change makes one change and records it.
+func (s *Service) change(ctx context.Context, name string, do func(w WritableProvider, clean string) error) error {
+	clean, err := s.clean(name)
+	if err != nil {
+		return err
+	}
+	s.edits.Lock()
+	defer s.edits.Unlock()
+	w, err := s.writable(clean)
+	if err != nil {
+		return err
+	}
+	if err := do(w, clean); err != nil {
+		return err
+	}
+	s.wrote(ctx, clean)
+	return nil
+}
+
+// abs returns where a clean name lies on this machine, or the name itself.
+func (s *Service) abs(name string) string {
+	if h, ok := s.tree().provider.(hosted); ok {
+		return filepath.Join(h.Dir(), filepath.FromSlash(name))
+	}
+	return path.Clean(name)
+}

@@ -1,0 +1,74 @@
+package filesystem
+
+import (
+	"context"
+	"sync"
+)
+
+// tree is a provider with what the service keeps about it.
+type tree struct {
+	provider Provider
+	ignore   *ignorer
+
+	outer     sync.Once
+	outerRule *ruleChain
+}
+
+func newTree(p Provider, opts IgnoreOptions) *tree {
+	return &tree{provider: p, ignore: newIgnorer(opts)}
+}
+
+// hosted is a Provider that is a directory of this machine.
+type hosted interface{ Dir() string }
+
+// topRules returns what holds in the root because of what lies above it.
+func (t *tree) topRules() *ruleChain {
+	t.outer.Do(func() {
+		if h, ok := t.provider.(hosted); ok {
+			t.outerRule = outerRules(h.Dir(), t.ignore.opts)
+		} else if !t.ignore.opts.NoGit {
+			if node, err := t.openRoot(context.Background()); err == nil {
+				defer node.close()
+				if node.probe()&hasGit != 0 {
+					if repo := t.ignore.nestedRepo(node); repo != nil {
+						t.outerRule = &ruleChain{repo: repo}
+					}
+				}
+			}
+		}
+	})
+	return t.outerRule
+}
+
+// openRoot opens the root directory for a walk.
+func (t *tree) openRoot(ctx context.Context) (dirNode, error) {
+	if l, ok := t.provider.(interface{ openNode() (dirNode, error) }); ok {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if node, err := l.openNode(); err != errNoNode {
+			return node, err
+		}
+	}
+	if _, err := t.provider.Stat(ctx, "."); err != nil {
+		return nil, err
+	}
+	return &plainNode{ctx, t.provider, "."}, nil
+}
+
+// openDir opens the directory name, without following symlinks.
+func (t *tree) openDir(ctx context.Context, name string) (dirNode, error) {
+	node, err := t.openRoot(ctx)
+	if err != nil || name == "." {
+		return node, err
+	}
+	for part := range splitPath(name) {
+		sub, err := node.dir(part)
+		node.close()
+		if err != nil {
+			return nil, err
+		}
+		node = sub
+	}
+	return node, nil
+}

@@ -1,0 +1,122 @@
+package filesystem
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func walked(t *testing.T, s *Service, opts WalkOptions) []string {
+	t.Helper()
+	var out []string
+	for e, err := range s.Walk(t.Context(), opts) {
+		require.NoError(t, err)
+		name := e.Path
+		if e.IsDir() {
+			name += "/"
+		}
+		out = append(out, name)
+	}
+	return out
+}
+
+func TestWalk(t *testing.T) {
+	s := newTestService(t, Options{}, map[string]string{
+		".gitignore": "*.log\n!keep.log\n/out/\n", ".aiignore": "secret*\n", ".hidden/x": "", ".git/HEAD": "ref: x",
+		"a.log": "", "keep.log": "", "a/b/c.txt": "", "a/b.txt": "", "out/x": "", "a/out/x": "", "secrets.env": "", "node_modules/m/x": "",
+		"a-b": "", "a/.gitignore": "!*.log\n", "a/z.log": "",
+	})
+	require.NoError(t, os.Symlink("a", filepath.Join(rootOf(s), "link")))
+	all := []string{".aiignore", ".gitignore", ".hidden/", ".hidden/x", "a/", "a/.gitignore", "a/b/", "a/b/c.txt", "a/b.txt", "a/out/", "a/out/x", "a/z.log", "a-b", "keep.log", "link"}
+	assert.Equal(t, all, walked(t, s, WalkOptions{}))
+	assert.Equal(t, []string{"a/", "a/b/", "a/b/c.txt", "a/b.txt", "a/out/", "a/out/x", "a/z.log", "a-b", "keep.log", "link"}, walked(t, s, WalkOptions{NoHidden: true}))
+	assert.Equal(t, []string{"a/.gitignore", "a/b/", "a/b.txt", "a/out/", "a/z.log"}, walked(t, s, WalkOptions{Dir: "a", MaxDepth: 1}))
+	assert.Equal(t, []string{"a/b/c.txt"}, walked(t, s, WalkOptions{Dir: "a/b"}))
+	assert.Len(t, walked(t, s, WalkOptions{NoIgnore: true}), len(all)+7)
+
+	for _, workers := range []int{1, 4} {
+		unordered := walked(t, s, WalkOptions{Unordered: true, Workers: workers})
+		sorted := slices.Clone(all)
+		slices.Sort(sorted)
+		slices.Sort(unordered)
+		assert.Equal(t, sorted, unordered)
+	}
+	for range s.Walk(t.Context(), WalkOptions{Unordered: true}) {
+		break
+	}
+	for _, dir := range []string{"missing", "../x", "a-b", "link"} {
+		for _, unordered := range []bool{false, true} {
+			var last error
+			for _, err := range s.Walk(t.Context(), WalkOptions{Dir: dir, Unordered: unordered}) {
+				last = err
+			}
+			assert.Error(t, last, dir)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, unordered := range []bool{false, true} {
+		var last error
+		for _, err := range s.Walk(ctx, WalkOptions{Unordered: unordered}) {
+			last = err
+		}
+		assert.ErrorIs(t, last, context.Canceled)
+	}
+}
+
+func TestGlob(t *testing.T) {
+	s := newTestService(t, Options{}, map[string]string{
+		"a.go": "", "a_test.go": "", "cmd/x/main.go": "", "cmd/y/main.go": "", "cmd/y/z/util.go": "", "doc/a.md": "", ".gitignore": "skip\n", "skip/a.go": "", "[x].go": "",
+	})
+	for pattern, want := range map[string][]string{
+		"*.go":              {"[x].go", "a.go", "a_test.go"},
+		"**/*.go":           {"[x].go", "a.go", "a_test.go", "cmd/x/main.go", "cmd/y/main.go", "cmd/y/z/util.go"},
+		"cmd/*/main.go":     {"cmd/x/main.go", "cmd/y/main.go"},
+		"cmd/{x,y/z}/*.go":  {"cmd/x/main.go", "cmd/y/z/util.go"},
+		"./cmd/**/util.go":  {"cmd/y/z/util.go"},
+		"cmd/[x-y]/main.go": {"cmd/x/main.go", "cmd/y/main.go"},
+		"a.go":              {"a.go"},
+		"skip/*.go":         nil,
+		"nothing/*":         nil,
+		`\[x\].go`:          {"[x].go"},
+		"{a,b}.{go,md}":     {"a.go"},
+	} {
+		var got []string
+		for name, err := range s.Glob(t.Context(), pattern, GlobOptions{}) {
+			require.NoError(t, err)
+			got = append(got, name)
+		}
+		assert.Equal(t, want, got, pattern)
+	}
+	for _, pattern := range []string{"", "[", "{a", "../*", "/etc/*"} {
+		for _, err := range s.Glob(t.Context(), pattern, GlobOptions{}) {
+			assert.Error(t, err, pattern)
+		}
+	}
+	var dirs []string
+	for name := range s.Glob(t.Context(), "cmd/*", GlobOptions{Dirs: true}) {
+		dirs = append(dirs, name)
+	}
+	assert.Equal(t, []string{"cmd/x", "cmd/y"}, dirs)
+}
+
+func TestWalkAllocatesOncePerFile(t *testing.T) {
+	files := make(map[string]string)
+	for i := range 2000 {
+		files[fmt.Sprintf("d%d/file%d.txt", i%20, i)] = ""
+	}
+	s := newTestService(t, Options{}, files)
+	for _, unordered := range []bool{false, true} {
+		walked := func() {
+			for range s.Walk(t.Context(), WalkOptions{Unordered: unordered}) {
+			}
+		}
+		assert.LessOrEqual(t, testing.AllocsPerRun(3, walked)/2000, 2.0)
+	}
+}
