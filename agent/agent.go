@@ -1,0 +1,207 @@
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// life is where an agent is between birth and end.
+type life int
+
+const (
+	starting life = iota
+	active
+	stopping
+	stopped
+)
+
+// Agent is a long-lived, addressable object that works on inputs. It owns no
+// goroutine while it is idle. All methods are safe for concurrent use.
+//
+// Agents are made by [Manager.Spawn] and [Manager.Restore].
+type Agent struct {
+	m      *Manager
+	typ    *Type
+	id     string
+	parent string
+	depth  int
+	born   time.Time // of its identity, over restores
+	since  time.Time // of this life of it
+	config Config
+	log    eventLog
+
+	running atomic.Pointer[Run] // a.current, for Emit
+
+	mu          sync.Mutex
+	state       life
+	gen         uint64 // counts changes of what saveCore writes
+	accepted    uint64
+	current     *Run
+	queue       []*Run
+	steering    []*Run
+	interrupted []*Run
+	looping     bool
+	lastActive  time.Time
+	working     []*work // goroutines that work for the agent
+	gone        chan struct{}
+	stopDone    chan struct{}
+	skipped     []error
+	abandoned   int
+	children    []*Agent
+	idleTimeout time.Duration
+	maxRunTime  time.Duration
+
+	slices   []*attached
+	hooks    *hookSet
+	commands *commandSet
+	asks     *askSet
+	saver    saver
+	sweep    sweepState
+}
+
+// work is a goroutine of an agent.
+type work struct{ what string }
+
+// ID returns the agent's address, unique in its Manager and its store.
+func (a *Agent) ID() string { return a.id }
+
+// Type returns the name of the agent's type.
+func (a *Agent) Type() string { return a.typ.Name }
+
+// Parent returns the ID of the agent that spawned this one, or "".
+func (a *Agent) Parent() string { return a.parent }
+
+// Depth returns 0 for an agent without parent, 1 for its sub-agents, and so on.
+func (a *Agent) Depth() int { return a.depth }
+
+// Created returns when the agent was first spawned.
+func (a *Agent) Created() time.Time { return a.born }
+
+// Config returns what the host gave the agent at birth. It must not be changed.
+func (a *Agent) Config() Config { return a.config }
+
+// Manager returns the manager that runs the agent.
+func (a *Agent) Manager() *Manager { return a.m }
+
+// Emit adds an event to the log and returns its sequence number, or 0 when the
+// agent has exited. It never waits for readers.
+func (a *Agent) Emit(body Body) uint64 {
+	if body == nil {
+		return 0
+	}
+	input := ""
+	if r := a.running.Load(); r != nil {
+		input = r.input.ID
+	}
+	seq := a.log.append(time.Now().UnixNano(), input, body)
+	if seq != 0 && a.typ.AutoCheckpoint.Events|int(a.typ.AutoCheckpoint.Every) != 0 {
+		a.autoEvent(seq)
+	}
+	return seq
+}
+
+// Idle reports whether no input runs or waits and no question is open.
+func (a *Agent) Idle() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.idle()
+}
+
+func (a *Agent) idle() bool {
+	return a.current == nil && len(a.queue) == 0 && len(a.steering) == 0 && !a.looping && !a.asks.open()
+}
+
+// Stopped reports whether the agent has begun to stop.
+func (a *Agent) Stopped() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.state != active
+}
+
+// setCurrent keeps the lock-free copy in step. a.mu is held.
+func (a *Agent) setCurrent(r *Run) {
+	a.current = r
+	a.running.Store(r)
+}
+
+// begin counts a goroutine that works for the agent. a.mu is held.
+func (a *Agent) begin(what string) *work {
+	w := &work{what: what}
+	a.working = append(a.working, w)
+	return w
+}
+
+// end is the goroutine's last call. a.mu is held.
+func (a *Agent) end(w *work) {
+	for i, other := range a.working {
+		if other == w {
+			a.working = append(a.working[:i], a.working[i+1:]...)
+			break
+		}
+	}
+	if len(a.working) == 0 && a.gone != nil {
+		close(a.gone)
+		a.gone = nil
+	}
+}
+
+// quiet returns a channel that is closed when no goroutine works for the agent.
+func (a *Agent) quiet() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.working) == 0 {
+		c := make(chan struct{})
+		close(c)
+		return c
+	}
+	if a.gone == nil {
+		a.gone = make(chan struct{})
+	}
+	return a.gone
+}
+
+func (a *Agent) stillWorking() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	names := make([]string, len(a.working))
+	for i, w := range a.working {
+		names[i] = w.what
+	}
+	return names
+}
+
+type contextKey int
+
+const (
+	agentKey contextKey = iota
+	runKey
+)
+
+// From returns the agent that ctx works for, or nil. Handlers, hooks, commands
+// and tools called from them get such a context.
+func From(ctx context.Context) *Agent {
+	a, _ := ctx.Value(agentKey).(*Agent)
+	return a
+}
+
+// CurrentRun returns the run that ctx works for, or nil.
+func CurrentRun(ctx context.Context) *Run {
+	r, _ := ctx.Value(runKey).(*Run)
+	return r
+}
+
+// newID makes a random name of 64 bits and more.
+func newID() string { return strings.ToLower(rand.Text()[:16]) }
+
+// cloneRaw copies JSON, so that nothing the caller does later changes it.
+func cloneRaw(raw json.RawMessage) json.RawMessage {
+	if raw == nil {
+		return nil
+	}
+	return append(json.RawMessage{}, raw...)
+}

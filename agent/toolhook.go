@@ -1,0 +1,214 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// ToolCall is a model's wish to run a tool.
+type ToolCall struct {
+	ID   string          `json:"id"`
+	Name string          `json:"name"`
+	Args json.RawMessage `json:"args,omitempty"`
+}
+
+func (c ToolCall) size() int { return len(c.ID) + len(c.Name) + len(c.Args) }
+
+// ToolResult is what a tool call gave.
+type ToolResult struct {
+	Text    string `json:"text"`
+	IsError bool   `json:"isError,omitempty"`
+}
+
+// Verdict is a hook's opinion of a tool call.
+type Verdict int
+
+// The verdicts.
+const (
+	// Allow lets the call run. It is the zero value.
+	Allow Verdict = iota
+	// Deny keeps it from running; the model is told Reason. One hook that
+	// denies outweighs all that allow or answer.
+	Deny
+	// Answer gives Result to the model instead of running the tool.
+	Answer
+)
+
+// ToolDecision is what the hooks before a tool call decided.
+type ToolDecision struct {
+	Verdict Verdict
+	Reason  string
+	// Args replace the call's arguments when they are not nil. The hooks that
+	// follow see the new ones.
+	Args json.RawMessage
+	// Result is the answer of [Answer].
+	Result ToolResult
+}
+
+// ToolHook sees tool calls. Either function may be nil.
+type ToolHook struct {
+	// Before decides on a call before it runs.
+	Before func(ctx context.Context, call ToolCall) (ToolDecision, error)
+	// After sees the result and returns it, changed or not.
+	After func(ctx context.Context, call ToolCall, result ToolResult) (ToolResult, error)
+}
+
+// ToolHook registers h at the points BeforeTool and AfterTool, behind those
+// registered before.
+func (a *Agent) ToolHook(name string, h ToolHook, opts ...HookOptions) error {
+	var o HookOptions
+	if len(opts) > 0 {
+		o = opts[0]
+	}
+	if name == "" || h.Before == nil && h.After == nil {
+		return fmt.Errorf("agent %s: tool hook %q: want a name and a function", a.id, name)
+	}
+	if h.Before != nil {
+		if err := a.addHook(&hook{info: HookInfo{Point: BeforeTool, Name: name}, opts: o, tool: h}); err != nil {
+			return err
+		}
+	}
+	if h.After != nil {
+		return a.addHook(&hook{info: HookInfo{Point: AfterTool, Name: name}, opts: o, tool: h})
+	}
+	return nil
+}
+
+// BeforeTool asks the hooks whether and how a call may run, and logs that it
+// starts. A tool loop calls it before each call, and [Agent.AfterTool] after,
+// also when the decision was not to run it. The returned decision's Args are
+// the ones to run with. An error means that the input is to end.
+func (a *Agent) BeforeTool(ctx context.Context, call ToolCall) (ToolDecision, error) {
+	run := CurrentRun(ctx)
+	if run != nil && run.agent == a {
+		// The reply is complete. A gentle abort ends here unless other calls
+		// of the same reply run already.
+		run.mu.Lock()
+		reply := run.abort != nil && run.abortAt == AbortAfterReply
+		run.mu.Unlock()
+		if reply {
+			run.cancelNow()
+		} else if err := a.SafePoint(ctx); err != nil {
+			return ToolDecision{Verdict: Deny, Reason: err.Error()}, err
+		}
+	}
+	if ctx.Err() != nil {
+		err := context.Cause(ctx)
+		return ToolDecision{Verdict: Deny, Reason: err.Error()}, err
+	}
+	decision, err := a.decide(ctx, call)
+	if err != nil {
+		return decision, err
+	}
+	if decision.Args != nil {
+		call.Args = decision.Args
+	} else {
+		decision.Args = call.Args
+	}
+	if run != nil && run.agent == a {
+		run.mu.Lock()
+		run.tools++
+		run.mu.Unlock()
+	}
+	if decision.Verdict == Allow {
+		a.Emit(ToolStarted{Call: call})
+	}
+	return decision, nil
+}
+
+// decide runs the hooks before a call and merges what they say.
+func (a *Agent) decide(ctx context.Context, call ToolCall) (ToolDecision, error) {
+	var merged ToolDecision
+	for _, h := range a.hooks.at(BeforeTool) {
+		if h.fn != nil { // a plain hook: it may only object by failing
+			if err := a.runHook(ctx, h, h.fn); err != nil {
+				if d, stop := a.objection(h, err); stop {
+					return d, nil
+				}
+			}
+			continue
+		}
+		type answer struct{ d ToolDecision }
+		var got answer
+		err := a.runHook(ctx, h, func(ctx context.Context) error {
+			d, err := h.tool.Before(ctx, ToolCall{ID: call.ID, Name: call.Name, Args: cloneRaw(call.Args)})
+			if err == nil && ctx.Err() == nil {
+				got = answer{d}
+			}
+			return err
+		})
+		if err != nil {
+			if ctx.Err() != nil {
+				return ToolDecision{Verdict: Deny, Reason: err.Error()}, context.Cause(ctx)
+			}
+			if h.opts.Policy == AbortInput {
+				return ToolDecision{Verdict: Deny, Reason: err.Error()},
+					&HookError{Point: BeforeTool, Name: h.info.Name, Err: err, Abort: true}
+			}
+			if d, stop := a.objection(h, err); stop {
+				return d, nil
+			}
+			continue
+		}
+		d := got.d
+		if d.Verdict == Deny {
+			return d, nil
+		}
+		if d.Args != nil {
+			merged.Args = cloneRaw(d.Args)
+			call.Args = merged.Args
+		}
+		if d.Verdict == Answer && merged.Verdict != Answer {
+			merged.Verdict, merged.Reason, merged.Result = Answer, d.Reason, d.Result
+		}
+	}
+	return merged, nil
+}
+
+// objection is what the failure of a hook before a tool call means.
+func (a *Agent) objection(h *hook, err error) (ToolDecision, bool) {
+	if h.opts.FailOpen {
+		return ToolDecision{}, false
+	}
+	return ToolDecision{Verdict: Deny, Reason: "the check " + h.info.Name + " failed: " + err.Error()}, true
+}
+
+// AfterTool lets the hooks see, and change, the result of a call and logs that
+// it finished. took is how long the call ran. A hook that fails leaves the
+// result as it was.
+func (a *Agent) AfterTool(ctx context.Context, call ToolCall, result ToolResult, took time.Duration) (ToolResult, error) {
+	for _, h := range a.hooks.at(AfterTool) {
+		if h.fn != nil {
+			_ = a.runHook(ctx, h, h.fn) // reported by runHook
+			continue
+		}
+		var changed *ToolResult
+		err := a.runHook(ctx, h, func(ctx context.Context) error {
+			res, err := h.tool.After(ctx, call, result)
+			if err == nil && ctx.Err() == nil {
+				changed = &res
+			}
+			return err
+		})
+		if err == nil && changed != nil {
+			result = *changed
+		}
+	}
+	a.Emit(ToolFinished{Call: call, Result: result.Text, Failed: result.IsError, Duration: took})
+	run := CurrentRun(ctx)
+	if run != nil && run.agent == a {
+		run.mu.Lock()
+		run.tools = max(0, run.tools-1)
+		ends := run.tools == 0 && run.abort != nil && run.abortAt == AbortAfterTools
+		run.mu.Unlock()
+		if ends {
+			run.cancelNow()
+		}
+	}
+	if ctx.Err() != nil {
+		return result, context.Cause(ctx)
+	}
+	return result, nil
+}
