@@ -1,0 +1,156 @@
+package testing
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+)
+
+// Workspace is what AutoTest needs to know of the files. When it also has
+// WriteGeneration() uint64 and MarkClean(uint64), a state of the workspace is
+// tested once, and what is written during a run stays dirty.
+type Workspace interface{ Dirty() bool }
+
+// AutoTestOptions configure [NewAutoTest].
+type AutoTestOptions struct {
+	// Workspace says whether there is anything to test. Nil means always.
+	Workspace Workspace
+
+	// AfterTesting is called after each run that ended, whatever its outcome.
+	AfterTesting func(ctx context.Context) error
+
+	// Names are the resources to run. None means the service's selection.
+	Names []string
+
+	// ChangedOnly tests only what the changed files affect, where Workspace has
+	// Changed() []string and the resource can tell.
+	ChangedOnly bool
+
+	Disabled bool // off until SetDisabled(false)
+
+	Trace func(ctx context.Context, r Report) // observes each run
+}
+
+// AutoTest runs tests after a chat that changed the workspace. It is a state
+// slice and safe for concurrent use.
+type AutoTest struct {
+	s    *Service
+	opts AutoTestOptions
+
+	run      sync.Mutex
+	mu       sync.Mutex
+	disabled bool
+	gen      uint64
+}
+
+// NewAutoTest makes the hook. A workspace with generations becomes the service's
+// own, unless Options.Generation names another.
+func NewAutoTest(s *Service, opts AutoTestOptions) *AutoTest {
+	if g, ok := opts.Workspace.(interface{ WriteGeneration() uint64 }); ok {
+		s.mu.Lock()
+		if s.generation == nil {
+			s.generation = g.WriteGeneration
+		}
+		s.mu.Unlock()
+	}
+	return &AutoTest{s: s, opts: opts, disabled: opts.Disabled}
+}
+
+// AfterChat tests a dirty workspace and then calls AfterTesting. Register it to
+// run after each chat. Tests that fail are no error. It does nothing while no
+// resource is selected.
+func (a *AutoTest) AfterChat(ctx context.Context) error {
+	a.run.Lock()
+	defer a.run.Unlock()
+	a.mu.Lock()
+	disabled := a.disabled
+	a.mu.Unlock()
+	if disabled || a.opts.Workspace != nil && !a.opts.Workspace.Dirty() {
+		return nil
+	}
+	var generation uint64
+	if g, ok := a.opts.Workspace.(interface{ WriteGeneration() uint64 }); ok {
+		generation = g.WriteGeneration() // before the run: later writes stay dirty
+	}
+	opts := RunOptions{Names: a.opts.Names, Reuse: true}
+	if c, ok := a.opts.Workspace.(interface{ Changed() []string }); ok && a.opts.ChangedOnly && a.onlyRedByChange() {
+		opts.Changed = append([]string{}, c.Changed()...)
+	}
+	report, err := a.s.RunWith(ctx, opts)
+	if err != nil {
+		return fmt.Errorf("testing: auto-test: %w", err)
+	}
+	if len(report.Results) == 0 {
+		return nil
+	}
+	if m, ok := a.opts.Workspace.(interface{ MarkClean(uint64) }); ok {
+		m.MarkClean(generation)
+	}
+	if a.opts.Trace != nil {
+		a.opts.Trace(ctx, report)
+	}
+	if a.opts.AfterTesting != nil {
+		if err := a.opts.AfterTesting(ctx); err != nil {
+			return fmt.Errorf("testing: auto-test: after testing: %w", err)
+		}
+	}
+	return nil
+}
+
+// onlyRedByChange reports whether the last run was green, so that what has not
+// changed since need not be tested. After a red one everything is: the cause may
+// lie outside of the latest change.
+func (a *AutoTest) onlyRedByChange() bool {
+	for _, r := range a.s.Latest().Results {
+		if r.Status.Bad() {
+			return false
+		}
+	}
+	return a.s.Latest().Ran()
+}
+
+// SetDisabled turns AutoTest off or on.
+func (a *AutoTest) SetDisabled(disabled bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.disabled != disabled {
+		a.disabled = disabled
+		a.gen++
+	}
+}
+
+type autoTestState struct {
+	Disabled bool `json:"disabled"`
+}
+
+// MarshalJSON returns whether AutoTest is on.
+func (a *AutoTest) MarshalJSON() ([]byte, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return json.Marshal(autoTestState{a.disabled})
+}
+
+// UnmarshalJSON restores what MarshalJSON returned.
+func (a *AutoTest) UnmarshalJSON(data []byte) error {
+	var st autoTestState
+	if err := json.Unmarshal(data, &st); err != nil {
+		return fmt.Errorf("testing: auto-test: restore: %w", err)
+	}
+	a.SetDisabled(st.Disabled)
+	return nil
+}
+
+// Reset goes back to the options for the scopes "settings" and "all".
+func (a *AutoTest) Reset(scope string) {
+	if scope == "settings" || scope == "all" {
+		a.SetDisabled(a.opts.Disabled)
+	}
+}
+
+// Generation changes whenever the state does.
+func (a *AutoTest) Generation() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.gen
+}

@@ -1,0 +1,174 @@
+package testing
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tokenring-ai/tokenring-go/utility/command"
+	"github.com/tokenring-ai/tokenring-go/utility/text"
+)
+
+// goEvent is a line of go test -json, as cmd/test2json and cmd/go describe it.
+type goEvent struct {
+	Action      string
+	Package     string
+	ImportPath  string
+	Test        string
+	Elapsed     float64 // seconds
+	Output      string
+	FailedBuild string
+}
+
+type goKey struct{ pkg, test string }
+
+// caseOutput is how much is kept of one test's output.
+const caseOutput = 16 << 10
+
+// goReader turns the event stream into cases. It keeps the output of a test
+// until it is known to have passed.
+type goReader struct {
+	req    Request
+	lines  lineSplitter
+	open   map[goKey]*text.HeadTail // tests and packages that run
+	order  []goKey                  // of open, for a deterministic end
+	builds map[string]*text.HeadTail
+	done   []Case
+	bad    map[string]bool // packages with a failing test
+	other  *text.HeadTail  // what is not JSON
+}
+
+func newGoReader(req Request) *goReader {
+	g := &goReader{req: req, open: map[goKey]*text.HeadTail{}, builds: map[string]*text.HeadTail{}, bad: map[string]bool{}, other: text.NewHeadTail(caseOutput)}
+	g.lines.fn = g.line
+	return g
+}
+
+func (g *goReader) write(data []byte) { g.lines.write(data) }
+
+func (g *goReader) line(line []byte) {
+	var e goEvent
+	if len(line) == 0 || line[0] != '{' || json.Unmarshal(line, &e) != nil || e.Action == "" {
+		_, _ = g.other.Write(append(line, '\n'))
+		return
+	}
+	key := goKey{e.Package, e.Test}
+	switch e.Action {
+	case "start", "run":
+		g.begin(key)
+	case "output":
+		_, _ = g.begin(key).Write([]byte(e.Output))
+	case "build-output":
+		if g.builds[e.ImportPath] == nil {
+			g.builds[e.ImportPath] = text.NewHeadTail(caseOutput)
+		}
+		_, _ = g.builds[e.ImportPath].Write([]byte(e.Output))
+	case "pass", "skip", "fail":
+		g.finish(key, e)
+	}
+}
+
+func (g *goReader) begin(key goKey) *text.HeadTail {
+	out := g.open[key]
+	if out == nil {
+		out = text.NewHeadTail(caseOutput)
+		g.open[key] = out
+		g.order = append(g.order, key)
+		if len(g.order) > 2*len(g.open)+64 {
+			g.compact()
+		}
+	}
+	return out
+}
+
+// compact drops what has ended from the order of what runs.
+func (g *goReader) compact() {
+	kept := g.order[:0]
+	for _, key := range g.order {
+		if g.open[key] != nil {
+			kept = append(kept, key)
+		}
+	}
+	g.order = kept
+}
+
+func (g *goReader) finish(key goKey, e goEvent) {
+	c := Case{Suite: key.pkg, Name: key.test, Duration: time.Duration(e.Elapsed * float64(time.Second))}
+	switch e.Action {
+	case "pass":
+		c.Status = Passed
+	case "skip":
+		c.Status = Skipped
+	default:
+		c.Status = Failed
+		if out := g.open[key]; out != nil {
+			c.Output = out.String()
+		}
+		if build := g.builds[e.FailedBuild]; build != nil {
+			c.Output = build.String() + c.Output
+		}
+	}
+	delete(g.open, key)
+	if key.test == "" {
+		// A package is a case of its own only when no test explains its failure.
+		if c.Status != Failed || g.bad[key.pkg] {
+			return
+		}
+	} else if c.Status == Failed {
+		g.bad[key.pkg] = true
+	}
+	g.done = append(g.done, c)
+	if g.req.Progress != nil {
+		g.req.Progress(Event{Resource: g.req.Name, Case: c})
+	}
+}
+
+// end fails what never ended: the process was killed, panicked or timed out.
+func (g *goReader) end() {
+	g.lines.end()
+	for _, tests := range []bool{true, false} {
+		for _, key := range g.order {
+			out := g.open[key]
+			if out == nil || (key.test != "") != tests || key.test == "" && g.bad[key.pkg] {
+				continue
+			}
+			g.bad[key.pkg] = true
+			delete(g.open, key)
+			g.done = append(g.done, Case{Suite: key.pkg, Name: key.test, Status: Failed, Output: out.String() + "(did not finish)\n"})
+		}
+	}
+}
+
+func (g *goReader) cases() []Case { return g.done }
+
+// output leaves out what a parent test prints about a subtest that failed, which
+// has its own entry.
+func (g *goReader) output(r Result, res command.Result) (string, int64) {
+	failures := failing(g.done)
+	parents := map[string]bool{}
+	for _, c := range failures {
+		name := c.Name
+		for cut := strings.LastIndexByte(name, '/'); cut > 0; cut = strings.LastIndexByte(name, '/') {
+			name = name[:cut]
+			parents[c.Suite+" "+name] = true
+		}
+	}
+	var shown []Case
+	for _, c := range failures {
+		if !parents[c.Suite+" "+c.Name] {
+			shown = append(shown, c)
+		}
+	}
+	var rest strings.Builder
+	rest.WriteString(g.other.String())
+	rest.WriteString(res.Stderr.String())
+	if r.Status == Passed {
+		count := map[string]int{}
+		for _, c := range g.done {
+			count[c.Suite]++
+		}
+		fmt.Fprintf(&rest, "%d tests in %d packages passed\n", len(g.done), len(count))
+	}
+	return failuresFirst(shown, rest.String(), g.req.MaxOutput)
+}

@@ -1,0 +1,508 @@
+package testing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/tokenring-ai/tokenring-go/registry"
+)
+
+// Defaults of [Options].
+const (
+	DefaultTimeout   = 10 * time.Minute
+	DefaultMaxOutput = 64 << 10
+	DefaultHistory   = 20
+)
+
+// Options configure a [Service].
+type Options struct {
+	// Parallel is how many resources run at once. Default: half of the
+	// processors, at least 1, because tests use several themselves.
+	Parallel int
+
+	// Timeout bounds the run of each resource that does not say its own.
+	// Default [DefaultTimeout]; negative means none.
+	Timeout time.Duration
+
+	// MaxOutput bounds the output that is kept of each resource, in bytes.
+	// Default [DefaultMaxOutput].
+	MaxOutput int
+
+	// Reruns is how often a resource that failed is run again to find out
+	// whether it is flaky. Default 0: it is not.
+	Reruns int
+
+	// History is how many reports are remembered. Default [DefaultHistory].
+	History int
+
+	// Generation returns a number that changes whenever the workspace does; 0
+	// means unknown. [NewAutoTest] sets it from its workspace. With it a state is
+	// not tested twice, and [Service.Verdict] tells results of an older state.
+	Generation func() uint64
+
+	Trace  Trace
+	Logger *slog.Logger // nil means slog.Default()
+}
+
+// Trace observes a service. Nil functions cost nothing. They are called from the
+// goroutines that run the resources.
+type Trace struct {
+	Start    func(ctx context.Context, name string)
+	Progress func(ctx context.Context, e Event)
+	Done     func(ctx context.Context, r Result)
+	Repair   func(ctx context.Context, r Repair)
+	GiveUp   func(ctx context.Context, r Repair, reason string)
+}
+
+// Event is progress within a resource.
+type Event struct {
+	Resource string `json:"resource"`
+	Case     Case   `json:"case"` // a test that ended
+}
+
+// Request is what a resource is asked to do.
+type Request struct {
+	Name string
+
+	// Changed lists the files that changed, as slash-separated or absolute
+	// paths. Not nil means: test only what they affect.
+	Changed []string
+
+	MaxOutput int         // bytes of output to keep
+	Progress  func(Event) // never nil; safe for concurrent use
+}
+
+// Resource is something that can be tested. Test returns when the run has ended
+// and left nothing behind, or soon after ctx is done. Name, Started, Duration and
+// Generation of the result are filled in by the service.
+type Resource interface {
+	Test(ctx context.Context, req Request) Result
+}
+
+// Traits are what a resource may say about itself by a method Traits() Traits.
+type Traits struct {
+	Exclusive bool          // runs while no other resource does
+	Timeout   time.Duration // 0 means Options.Timeout; negative none
+	Command   string        // command line, for people and policies
+}
+
+// Func makes a function a resource: nil means passed, the text of an error is
+// the output.
+type Func func(ctx context.Context) error
+
+// Test calls the function.
+func (f Func) Test(ctx context.Context, _ Request) Result {
+	if err := f(ctx); err != nil {
+		return Result{Status: Failed, Output: err.Error()}
+	}
+	return Result{Status: Passed}
+}
+
+// Stats counts what a service did.
+type Stats struct {
+	Runs     int64 `json:"runs"` // of resources
+	Passed   int64 `json:"passed"`
+	Failed   int64 `json:"failed"`
+	Cached   int64 `json:"cached"` // results that were known for the state of the workspace
+	Reports  int64 `json:"reports"`
+	InFlight int64 `json:"inFlight"`
+}
+
+// Service runs test resources and remembers their results. It is a state slice
+// and safe for concurrent use.
+type Service struct {
+	opts      Options
+	slots     *semaphore.Weighted
+	resources *registry.Keyed[Resource]
+	selection *registry.MultiSelector[Resource]
+	stats     struct{ runs, passed, failed, cached, reports, inFlight atomic.Int64 }
+
+	mu         sync.Mutex
+	generation func() uint64
+	latest     map[string]Result
+	last       Report
+	history    []Report
+	changes    uint64
+	unselected map[string]bool // restored, and not registered yet
+}
+
+// New makes a service without resources.
+func New(opts Options) *Service {
+	if opts.Parallel <= 0 {
+		opts.Parallel = max(runtime.GOMAXPROCS(0)/2, 1)
+	}
+	if opts.Timeout == 0 {
+		opts.Timeout = DefaultTimeout
+	}
+	if opts.MaxOutput <= 0 {
+		opts.MaxOutput = DefaultMaxOutput
+	}
+	if opts.History <= 0 {
+		opts.History = DefaultHistory
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.Default()
+	}
+	resources := registry.NewKeyed[Resource]("test resource")
+	return &Service{
+		opts:       opts,
+		slots:      semaphore.NewWeighted(int64(opts.Parallel)),
+		resources:  resources,
+		selection:  registry.NewMultiSelector(resources),
+		generation: opts.Generation,
+		latest:     map[string]Result{},
+	}
+}
+
+// Register adds a resource and selects it. A name that is taken is an error that
+// wraps registry.ErrExists.
+func (s *Service) Register(name string, r Resource) error {
+	if r == nil {
+		return fmt.Errorf("testing: register %q: the resource is nil", name)
+	}
+	if err := s.resources.Register(name, r); err != nil {
+		return fmt.Errorf("testing: %w", err)
+	}
+	s.mu.Lock()
+	off := s.unselected[name]
+	delete(s.unselected, name)
+	s.changes++
+	s.mu.Unlock()
+	if off {
+		return nil
+	}
+	if err := s.selection.Enable(name); err != nil {
+		return fmt.Errorf("testing: select %q: %w", name, err)
+	}
+	return nil
+}
+
+// Unregister removes a resource and its latest result.
+func (s *Service) Unregister(name string) bool {
+	s.mu.Lock()
+	delete(s.latest, name)
+	s.changes++
+	s.mu.Unlock()
+	return s.resources.Unregister(name)
+}
+
+// Resources is the registry of the resources.
+func (s *Service) Resources() *registry.Keyed[Resource] { return s.resources }
+
+// Selection is what runs when no names are given: at first, everything that is
+// registered. Disable takes resources out without forgetting them.
+func (s *Service) Selection() *registry.MultiSelector[Resource] { return s.selection }
+
+// Run runs the named resources, or the selected ones when no name is given, and
+// returns their results. Names may be patterns as in [registry.Match]. Tests that
+// fail are results, not errors: an error means that a name is unknown or that
+// ctx ended first, in which case the report holds what was known by then.
+func (s *Service) Run(ctx context.Context, names ...string) (Report, error) {
+	return s.RunWith(ctx, RunOptions{Names: names})
+}
+
+// RunOptions select what [Service.RunWith] runs.
+type RunOptions struct {
+	Names []string // names or patterns; none means the selection
+
+	FailedOnly bool     // of these, only resources whose latest result is bad or missing
+	Changed    []string // not nil: tell resources to test only what these files affect
+	Reuse      bool     // take results of the present state of the workspace as they are
+}
+
+// RunWith is Run with more choices.
+func (s *Service) RunWith(ctx context.Context, opts RunOptions) (Report, error) {
+	chosen, err := s.choose(opts)
+	if err != nil {
+		return Report{}, err
+	}
+	report := Report{Started: time.Now(), Generation: s.workspace(), Results: make([]Result, len(chosen))}
+	var wg sync.WaitGroup
+	for i, c := range chosen {
+		if known, ok := s.known(c.name, report.Generation); opts.Reuse && ok {
+			s.stats.cached.Add(1)
+			known.Cached = true
+			report.Results[i] = known
+			continue
+		}
+		wg.Go(func() { report.Results[i] = s.runOne(ctx, c, opts, report.Generation) })
+	}
+	wg.Wait()
+	report.Duration = time.Since(report.Started)
+	if len(chosen) > 0 {
+		s.record(report)
+	}
+	if err := ctx.Err(); err != nil {
+		return report, fmt.Errorf("testing: run: %w", context.Cause(ctx))
+	}
+	return report, nil
+}
+
+type choice struct {
+	name     string
+	resource Resource
+}
+
+func (s *Service) choose(opts RunOptions) ([]choice, error) {
+	wanted := map[string]Resource{}
+	if len(opts.Names) == 0 {
+		maps.Insert(wanted, s.selection.Active())
+	}
+	for _, name := range opts.Names {
+		if r, ok := s.resources.Get(name); ok {
+			wanted[name] = r
+			continue
+		}
+		matches, err := s.resources.Match(name)
+		if err != nil {
+			return nil, fmt.Errorf("testing: run %q: %w", name, err)
+		}
+		before := len(wanted)
+		maps.Insert(wanted, matches)
+		if len(wanted) == before {
+			if _, err := s.resources.Require(name); err != nil {
+				return nil, fmt.Errorf("testing: run: %w", err)
+			}
+		}
+	}
+	var chosen []choice
+	for name, r := range s.resources.All() {
+		if _, ok := wanted[name]; !ok {
+			continue
+		}
+		if opts.FailedOnly {
+			s.mu.Lock()
+			last, ran := s.latest[name]
+			s.mu.Unlock()
+			if ran && !last.Status.Bad() {
+				continue
+			}
+		}
+		chosen = append(chosen, choice{name, r})
+	}
+	return chosen, nil
+}
+
+// workspace returns the generation of the workspace, 0 when it is unknown.
+func (s *Service) workspace() uint64 {
+	s.mu.Lock()
+	generation := s.generation
+	s.mu.Unlock()
+	if generation == nil {
+		return 0
+	}
+	return generation()
+}
+
+// known returns the result of a resource for a state of the workspace.
+func (s *Service) known(name string, generation uint64) (Result, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.latest[name]
+	return r, ok && generation != 0 && r.Generation == generation && (r.Status == Passed || r.Status == Failed)
+}
+
+func traitsOf(r Resource) Traits {
+	if t, ok := r.(interface{ Traits() Traits }); ok {
+		return t.Traits()
+	}
+	return Traits{}
+}
+
+func (s *Service) runOne(ctx context.Context, c choice, opts RunOptions, generation uint64) Result {
+	traits := traitsOf(c.resource)
+	weight := int64(1)
+	if traits.Exclusive {
+		weight = int64(s.opts.Parallel)
+	}
+	finish := func(r Result) Result {
+		r.Name, r.Generation = c.name, generation
+		if r.Command == "" {
+			r.Command = traits.Command
+		}
+		return r
+	}
+	if err := s.slots.Acquire(ctx, weight); err != nil {
+		return finish(Result{Status: Canceled, Started: time.Now(), Error: "canceled before it started"})
+	}
+	defer s.slots.Release(weight)
+	s.stats.inFlight.Add(1)
+	defer s.stats.inFlight.Add(-1)
+	if s.opts.Trace.Start != nil {
+		s.opts.Trace.Start(ctx, c.name)
+	}
+	timeout := s.opts.Timeout
+	if traits.Timeout != 0 {
+		timeout = traits.Timeout
+	}
+	started := time.Now()
+	r := s.attempt(ctx, c, opts, timeout)
+	r.Runs = 1
+	for range s.opts.Reruns {
+		if !r.Status.Bad() || r.Status == Errored || ctx.Err() != nil {
+			break
+		}
+		again := s.attempt(ctx, c, opts, timeout)
+		again.Runs = r.Runs + 1
+		if again.Status == Passed {
+			// The output of the failure is what a person wants to see.
+			again.Flaky, again.Output, again.Dropped, again.Failures = true, r.Output, r.Dropped, r.Failures
+			r = again
+			break
+		}
+		if again.Status.Bad() {
+			r = again
+		}
+	}
+	r.Started, r.Duration = started, time.Since(started)
+	r = finish(r)
+	switch s.stats.runs.Add(1); {
+	case r.Status == Passed:
+		s.stats.passed.Add(1)
+	case r.Status.Bad():
+		s.stats.failed.Add(1)
+	}
+	if s.opts.Trace.Done != nil {
+		s.opts.Trace.Done(ctx, r)
+	}
+	return r
+}
+
+// attempt runs a resource once. A panic in it is an error of the resource, not
+// of the host.
+func (s *Service) attempt(ctx context.Context, c choice, opts RunOptions, timeout time.Duration) (r Result) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.opts.Logger.ErrorContext(ctx, "testing: resource panicked", "resource", c.name, "panic", p, "stack", string(debug.Stack()))
+			r = Result{Status: Errored, Error: fmt.Sprintf("the resource panicked: %v", p)}
+		}
+	}()
+	run := ctx
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		run, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	r = c.resource.Test(run, Request{
+		Name: c.name, Changed: opts.Changed, MaxOutput: s.opts.MaxOutput,
+		Progress: func(e Event) {
+			if s.opts.Trace.Progress != nil {
+				e.Resource = c.name
+				s.opts.Trace.Progress(ctx, e)
+			}
+		},
+	})
+	switch {
+	case r.Status == Passed || r.Status == Skipped:
+	case ctx.Err() != nil:
+		r.Status, r.Error = Canceled, "canceled: "+context.Cause(ctx).Error()
+	case errors.Is(run.Err(), context.DeadlineExceeded):
+		r.Status, r.Error = TimedOut, fmt.Sprintf("timed out after %s", timeout)
+	case r.Status == "":
+		r.Status, r.Error = Errored, "the resource gave no status"
+	}
+	r.Output, r.Dropped = bound(r.Output, r.Dropped, s.opts.MaxOutput)
+	return r
+}
+
+// record keeps the results of a report.
+func (s *Service) record(report Report) {
+	s.stats.reports.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changes++
+	s.last = report
+	for _, r := range report.Results {
+		if _, registered := s.resources.Get(r.Name); registered && r.Status != Canceled {
+			s.latest[r.Name] = r
+		}
+	}
+	s.history = append(s.history, brief(report))
+	if extra := len(s.history) - s.opts.History; extra > 0 {
+		s.history = slices.Delete(s.history, 0, extra)
+	}
+}
+
+// brief is a report without outputs, for the history.
+func brief(r Report) Report {
+	r.Results = slices.Clone(r.Results)
+	for i := range r.Results {
+		res := &r.Results[i]
+		res.Output, res.Dropped, res.Cases = "", 0, nil
+		res.Failures = slices.Clone(res.Failures[:min(len(res.Failures), 20)])
+		for j := range res.Failures {
+			res.Failures[j].Output = ""
+		}
+	}
+	return r
+}
+
+// Latest returns the last report; a zero one before the first run.
+func (s *Service) Latest() Report {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	report := s.last
+	report.Results = slices.Clone(report.Results)
+	return report
+}
+
+// Result returns the latest result of a resource.
+func (s *Service) Result(name string) (Result, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.latest[name]
+	return r, ok
+}
+
+// History returns the last reports, the oldest first, without outputs.
+func (s *Service) History() []Report {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.history)
+}
+
+// Verdict judges the selected resources by their latest results.
+func (s *Service) Verdict() Verdict {
+	now := s.workspace()
+	var v Verdict
+	ran := false
+	for name := range s.selection.Active() {
+		r, ok := s.Result(name)
+		switch {
+		case !ok:
+			v.NotRun = append(v.NotRun, name)
+		case r.Status.Bad():
+			v.Failed = append(v.Failed, name)
+		case now != 0 && r.Generation != now:
+			v.Stale = append(v.Stale, name)
+		case r.Status == Passed:
+			ran = true
+		}
+	}
+	v.Passed = ran && len(v.Failed)+len(v.NotRun)+len(v.Stale) == 0
+	return v
+}
+
+// Passed reports whether something ran, nothing failed, nothing that is selected
+// was left out, and the workspace has not changed since. [Service.Verdict] says
+// why not.
+func (s *Service) Passed() bool { return s.Verdict().Passed }
+
+// Stats returns the counters of the service.
+func (s *Service) Stats() Stats {
+	return Stats{
+		Runs: s.stats.runs.Load(), Passed: s.stats.passed.Load(), Failed: s.stats.failed.Load(),
+		Cached: s.stats.cached.Load(), Reports: s.stats.reports.Load(), InFlight: s.stats.inFlight.Load(),
+	}
+}
