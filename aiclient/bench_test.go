@@ -153,7 +153,6 @@ func TestDeltasCostWhatAPlainLoopCosts(t *testing.T) {
 // the time do not depend on the machine's load.
 func TestStepsGrowLinearly(t *testing.T) {
 	bytes := func(steps int) int64 {
-		chat := stepScript(steps)
 		return testing.Benchmark(func(b *testing.B) {
 			chat := stepScript(steps)
 			b.ReportAllocs()
