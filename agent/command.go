@@ -224,7 +224,7 @@ func (s *commandSet) near(name string) []string {
 				best = far
 			}
 		}
-		if best <= max(1, len(name)/3) {
+		if best <= min(2, len(name)-1) { // two edits cover a swap of neighbours
 			found = append(found, candidate{e.name, best})
 		}
 	}

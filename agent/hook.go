@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/tokenring-ai/tokenring-go/registry"
 )
 
 // Point is where hooks run. The built-in points are the constants below; a host
@@ -191,7 +192,7 @@ func (a *Agent) Hooks() []HookInfo {
 }
 
 // EnableHooks turns on the hooks whose names match any of the patterns, in the
-// syntax of path.Match. Every hook is on until it is disabled. It returns how
+// syntax of [registry.Match]. Every hook is on until it is disabled. It returns how
 // many hooks match, and fails on a malformed pattern.
 func (a *Agent) EnableHooks(patterns ...string) (int, error) { return a.switchHooks(false, patterns) }
 
@@ -201,7 +202,7 @@ func (a *Agent) DisableHooks(patterns ...string) (int, error) { return a.switchH
 
 func (a *Agent) switchHooks(off bool, patterns []string) (int, error) {
 	for _, p := range patterns {
-		if _, err := path.Match(p, ""); err != nil {
+		if _, err := registry.Match(p, ""); err != nil {
 			return 0, fmt.Errorf("agent %s: hook pattern %q: %w", a.id, p, err)
 		}
 	}
@@ -209,7 +210,7 @@ func (a *Agent) switchHooks(off bool, patterns []string) (int, error) {
 	s.mu.Lock()
 	n := 0
 	matches := func(name string) bool {
-		return slices.ContainsFunc(patterns, func(p string) bool { ok, _ := path.Match(p, name); return ok })
+		return slices.ContainsFunc(patterns, func(p string) bool { ok, _ := registry.Match(p, name); return ok })
 	}
 	for _, h := range s.list {
 		if !matches(h.info.Name) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -208,3 +209,6 @@ func (c *counter) Reset(string) {
 	c.gen++
 	c.mu.Unlock()
 }
+
+// long says that proofs run in full.
+func long() bool { return os.Getenv("TOKENRING_LONG") == "1" }
