@@ -258,13 +258,13 @@ func TestToolsAndCommands(t *stdtesting.T) {
 	_, err = tools[1].Call(t.Context(), json.RawMessage(`{"name":"absent"}`))
 	require.ErrorIs(t, err, registry.ErrNotFound)
 
-	for cmd, want := range map[string]string{
-		"": "fn: failed", "run sh": "sh: passed", "list": "Verdict: failed: fn", "failed": "fn: failed", "show fn": "want 5",
-		"history": "fn: failed", "disable fn": "Selected: sh", "enable fn": "Selected: fn, sh", "help": "/test",
+	for _, c := range [][2]string{
+		{"", "fn: failed"}, {"run sh", "sh: passed"}, {"list", "Verdict: failed: fn"}, {"failed", "fn: failed"}, {"show fn", "want 5"},
+		{"history", "fn: failed"}, {"disable fn", "Selected: sh"}, {"enable fn", "Selected: fn, sh"}, {"help", "/test"},
 	} {
-		out, err := s.Command(t.Context(), cmd)
-		require.NoError(t, err, cmd)
-		assert.Contains(t, out, want, cmd)
+		out, err := s.Command(t.Context(), c[0])
+		require.NoError(t, err, c[0])
+		assert.Contains(t, out, c[1], c[0])
 	}
 	for _, cmd := range []string{"nonsense", "show", "run absent", "enable absent"} {
 		_, err := s.Command(t.Context(), cmd)

@@ -1,0 +1,143 @@
+package testing
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	stdtesting "testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func runShell(t stdtesting.TB, sh Shell) Result {
+	t.Helper()
+	s := newService(t, Options{MaxOutput: 4 << 10}, map[string]Resource{"sh": sh})
+	_, err := s.Run(t.Context())
+	require.NoError(t, err)
+	r, ok := s.Result("sh")
+	require.True(t, ok)
+	return r
+}
+
+// What commands do that makes their callers hang, crash or lie.
+func TestShellBadCases(t *stdtesting.T) {
+	dir := t.TempDir()
+	for name, c := range map[string]struct {
+		shell  Shell
+		status Status
+		has    string
+		within time.Duration
+	}{
+		"passes":               {Shell{Command: "echo fine"}, Passed, "fine", 0},
+		"fails":                {Shell{Command: "echo bad >&2; exit 3"}, Failed, "bad", 0},
+		"nothing to run":       {Shell{}, Errored, "", 0},
+		"command missing":      {Shell{Argv: []string{"no-such-program-here"}}, Errored, "", 0},
+		"missing in the shell": {Shell{Command: "no-such-program-here"}, Failed, "not found", 0},
+		"directory missing":    {Shell{Command: "true", Dir: filepath.Join(dir, "absent")}, Errored, "", 0},
+		"not executable":       {Shell{Argv: []string{dir}}, Errored, "", 0},
+		"invalid UTF-8":        {Shell{Command: `printf 'a\377b\200\n'; exit 1`}, Failed, "a\uFFFDb\uFFFD", 0},
+		"NUL bytes":            {Shell{Command: `printf 'a\000b'`}, Passed, "a\x00b", 0},
+		"hangs on stdin":       {Shell{Command: "cat; echo done"}, Passed, "done", 5 * time.Second},
+		"closes stdout early":  {Shell{Command: "exec >&- 2>&-; exit 4"}, Failed, "", 5 * time.Second},
+		"exits by signal":      {Shell{Command: "echo before; kill -9 $$"}, Failed, "before", 0},
+		"forks a daemon":       {Shell{Command: "sleep 300 & echo started", KillDelay: 50 * time.Millisecond}, Passed, "started", 5 * time.Second},
+		"ignores SIGTERM": {Shell{Command: `trap "" TERM; echo ready; while :; do sleep 0.05; done`, Timeout: 300 * time.Millisecond,
+			KillDelay: 50 * time.Millisecond}, TimedOut, "ready", 5 * time.Second},
+		"time limit": {Shell{Command: "echo begun; sleep 300", Timeout: 100 * time.Millisecond}, TimedOut, "begun", 5 * time.Second},
+	} {
+		t.Run(name, func(t *stdtesting.T) {
+			t.Parallel()
+			began := time.Now()
+			r := runShell(t, c.shell)
+			assert.Equal(t, c.status, r.Status, "%+v", r)
+			assert.Contains(t, r.Output, c.has)
+			if c.within > 0 {
+				assert.Less(t, time.Since(began), c.within)
+			}
+			if c.status != Passed && c.status != Failed {
+				assert.NotEmpty(t, r.Error)
+			}
+		})
+	}
+}
+
+func TestShellSignalAndEnvironment(t *stdtesting.T) {
+	r := runShell(t, Shell{Command: "kill -9 $$"})
+	assert.Equal(t, "SIGKILL", r.Signal)
+	t.Setenv("OPENAI_API_KEY", "secret")
+	dir := t.TempDir()
+	r = runShell(t, Shell{Command: `echo "$MINE $OPENAI_API_KEY"; pwd`, Env: []string{"MINE=yes"}, Dir: dir})
+	assert.Contains(t, r.Output, "yes \n")
+	assert.Contains(t, r.Output, filepath.Base(dir))
+	assert.NotContains(t, r.Output, "secret")
+}
+
+// The whole process group ends with the run, children of children too.
+func TestNothingIsLeftRunning(t *stdtesting.T) {
+	file := filepath.Join(t.TempDir(), "pid")
+	r := runShell(t, Shell{Command: "(sleep 300 & echo $! > " + file + "; wait) & wait", Timeout: 300 * time.Millisecond, KillDelay: time.Second})
+	assert.Equal(t, TimedOut, r.Status)
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	pid := 0
+	for _, c := range strings.TrimSpace(string(data)) {
+		pid = pid*10 + int(c-'0')
+	}
+	require.Positive(t, pid)
+	err = syscall.Kill(pid, 0)
+	if err == nil { // a zombie that init has not reaped yet is dead all the same
+		state, _ := os.ReadFile("/proc/" + strings.TrimSpace(string(data)) + "/stat")
+		assert.Contains(t, string(state), ") Z ")
+	}
+}
+
+// A gigabyte of output keeps its beginning and end, and little memory.
+func TestHugeOutput(t *stdtesting.T) {
+	size := "100M"
+	if os.Getenv("TOKENRING_LONG") != "" {
+		size = "1G"
+	}
+	for name, sh := range map[string]Shell{
+		"text":                 {Command: "echo first; head -c " + size + " /dev/zero | tr '\\0' 'x'; echo; echo last; exit 1"},
+		"one line, as go test": {Command: "echo first; head -c " + size + " /dev/zero | tr '\\0' '{'; echo; echo last; exit 1", Format: FormatGoJSON},
+		"one line, as TAP":     {Command: "echo first; head -c " + size + " /dev/zero | tr '\\0' 'x'; echo; echo last; exit 1", Format: FormatTAP},
+	} {
+		t.Run(name, func(t *stdtesting.T) {
+			runtime.GC()
+			var before, peak runtime.MemStats
+			runtime.ReadMemStats(&before)
+			s := newService(t, Options{}, map[string]Resource{"sh": sh})
+			stop, done := make(chan struct{}), make(chan struct{})
+			var most uint64
+			go func() {
+				defer close(done)
+				tick := time.NewTicker(5 * time.Millisecond)
+				defer tick.Stop()
+				for {
+					select {
+					case <-stop:
+						return
+					case <-tick.C:
+						runtime.ReadMemStats(&peak)
+						most = max(most, peak.HeapAlloc)
+					}
+				}
+			}()
+			_, err := s.Run(context.Background())
+			close(stop)
+			<-done
+			require.NoError(t, err)
+			r, _ := s.Result("sh")
+			assert.Equal(t, Failed, r.Status)
+			assert.Contains(t, r.Output, "first")
+			assert.Contains(t, r.Output, "last")
+			assert.LessOrEqual(t, len(r.Output), DefaultMaxOutput+200)
+			assert.Less(t, int64(most)-int64(before.HeapAlloc), int64(16<<20))
+		})
+	}
+}
