@@ -1,0 +1,134 @@
+package storetest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tokenring-ai/tokenring-go/agent"
+)
+
+// killPlace tells a child process where its store is.
+const killPlace = "TOKENRING_STORETEST_PLACE"
+
+// Kill proves that a durable store loses nothing when its process is killed. It
+// starts the test binary again and again as a child that takes checkpoints as
+// fast as it can, kills it with SIGKILL at a random moment, and restores: the
+// state must be one that was saved, and none older than the last one that the
+// child reported as acknowledged. There are 12 kills, and 1,000 with
+// TOKENRING_LONG=1.
+//
+// The calling test must be a top-level test function and do nothing before it.
+func Kill(t *testing.T, opts Options) {
+	if place := os.Getenv(killPlace); place != "" {
+		err := victim(opts, place)
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(3)
+	}
+	kills := 12
+	if os.Getenv("TOKENRING_LONG") == "1" {
+		kills = 1000
+	}
+	place := t.TempDir()
+	var acked, restored uint64
+	unacked := 0
+	for i := range kills {
+		n := strike(t, place)
+		acked = max(acked, n)
+		s, err := opts.Open(place)
+		require.NoError(t, err)
+		m, err := newManager(s, killManager)
+		require.NoError(t, err)
+		a, err := m.Restore(t.Context(), "victim")
+		if acked == 0 && errors.Is(err, agent.ErrNotFound) {
+			closeStore(t, s)
+			continue
+		}
+		require.NoError(t, err, "kill %d", i)
+		n, err = check(a)
+		require.NoError(t, err, "kill %d", i)
+		require.GreaterOrEqual(t, n, acked, "kill %d: an acknowledged checkpoint is lost", i)
+		require.LessOrEqual(t, n, acked+1, "kill %d: at most one was under way", i)
+		if n > acked {
+			unacked++
+		}
+		acked, restored = n, restored+1
+		require.NoError(t, m.Shutdown(t.Context()))
+		closeStore(t, s)
+	}
+	t.Logf("%d kills, %d restores, %d checkpoints acknowledged, %d times the last one was stored but not acknowledged yet",
+		kills, restored, acked, unacked)
+	require.NotZero(t, acked)
+}
+
+// killManager folds often, so that kills hit that too.
+var killManager = agent.ManagerOptions{Retention: agent.Retention{Last: 4}}
+
+// strike runs a child, kills it and returns the last checkpoint it reported.
+func strike(t *testing.T, place string) uint64 {
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1")
+	cmd.Env = append(os.Environ(), killPlace+"="+place)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewScanner(out)
+	require.True(t, lines.Scan(), "the child ended before its first word: %s", &stderr) // "ready"
+	timer := time.AfterFunc(time.Duration(rand.Int64N(int64(60*time.Millisecond))), func() { _ = cmd.Process.Kill() })
+	defer timer.Stop()
+	last := uint64(0)
+	for lines.Scan() { // to the end: what the child wrote before it died counts
+		if n, err := strconv.ParseUint(lines.Text(), 10, 64); err == nil {
+			last = n
+		}
+	}
+	err = cmd.Wait()
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit)
+	require.False(t, exit.Exited(), "the child ended by itself: %s", &stderr)
+	return last
+}
+
+// victim takes checkpoints until it is killed.
+func victim(opts Options, place string) error {
+	s, err := opts.Open(place)
+	if err != nil {
+		return err
+	}
+	m, err := newManager(s, killManager)
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	a, err := m.Restore(ctx, "victim")
+	if errors.Is(err, agent.ErrNotFound) {
+		a, err = m.Spawn(ctx, typeName, agent.SpawnOptions{ID: "victim"})
+	}
+	if err != nil {
+		return err
+	}
+	// One write each, so that a line is whole or not there.
+	fmt.Fprintln(os.Stdout, "ready")
+	for {
+		size := 100
+		if rand.IntN(3) == 0 {
+			size = rand.IntN(200_000)
+		}
+		n, err := step(ctx, a, size)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(os.Stdout, n)
+	}
+}
