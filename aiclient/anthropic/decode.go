@@ -52,22 +52,18 @@ func (d *decoder) event(data []byte) error {
 	d.part, d.parts = aiclient.Part{}, d.parts[:0]
 	s := jsonscan.New(data)
 	var kind string
+	var started []byte
+	index := d.block.index
 	for s.Object(); s.Key(); {
 		switch string(s.Name()) {
 		case "type":
 			kind = string(s.TextBytes())
-			d.done = d.done || kind == "message_stop"
-			d.failed = d.failed || kind == "error"
 		case "message":
 			d.readMessage(&s, nil)
 		case "index":
-			index := s.Int()
-			if d.block.open && d.block.index != index {
-				d.close()
-			}
-			d.block.index = index
+			index = s.Int()
 		case "content_block":
-			d.open(s.Raw())
+			started = s.Raw()
 		case "delta":
 			d.readDelta(&s)
 		case "usage":
@@ -76,10 +72,22 @@ func (d *decoder) event(data []byte) error {
 			s.Skip()
 		}
 	}
-	if kind == "content_block_stop" || d.done {
-		d.close()
+	if err := s.End(); err != nil {
+		return err
 	}
-	return s.End()
+	d.part.Index = int32(index)
+	switch kind {
+	case "content_block_start":
+		d.open(started, index)
+	case "content_block_stop":
+		d.close()
+	case "message_stop":
+		d.close()
+		d.done = true
+	case "error":
+		d.failed = true
+	}
+	return nil
 }
 
 // message reads a reply that is not streamed.
@@ -106,8 +114,7 @@ func (d *decoder) readMessage(s *jsonscan.Scanner, yield func(aiclient.Part, err
 			index := int64(0)
 			for s.Array(); s.Item(); {
 				d.parts = d.parts[:0]
-				d.block.index = index
-				d.open(s.Raw())
+				d.open(s.Raw(), index)
 				d.close()
 				index++
 				if yield != nil {
@@ -149,9 +156,9 @@ func (d *decoder) readUsage(s *jsonscan.Scanner) {
 
 // open starts a block with what it holds already: nothing yet in a stream,
 // everything otherwise.
-func (d *decoder) open(raw []byte) {
+func (d *decoder) open(raw []byte, index int64) {
 	d.close()
-	b := block{open: true, index: d.block.index, raw: slices.Clone(raw), start: d.length}
+	b := block{open: true, index: index, raw: slices.Clone(raw), start: d.length}
 	var text, thinking, signature, redacted string
 	s := jsonscan.New(raw)
 	for s.Object(); s.Key(); {

@@ -1,0 +1,527 @@
+package aitest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tokenring-ai/tokenring-go/aiclient"
+	"github.com/tokenring-ai/tokenring-go/utility/tool"
+)
+
+// Conformance says what an implementation of aiclient.Chat is asked to prove.
+type Conformance struct {
+	// New returns a client of a model that answers with script. An adapter
+	// starts a [Server] with t and points the client at its URL; an
+	// implementation without a wire calls the script itself. The connections of
+	// the client must end with t.
+	New func(t testing.TB, script Script) aiclient.Chat
+
+	// Streams is how many streams are read at once; 0 means 100.
+	Streams int
+
+	// NoReasoning, NoSignature and NoCacheWrite say what the wire format does
+	// not carry. ObjectArguments says that arguments which are no JSON object
+	// cannot arrive. NoHTTP says that there is no wire: the faults of one are
+	// left out.
+	NoReasoning     bool
+	NoSignature     bool
+	NoReasoningUse  bool // no count of reasoning tokens
+	NoCacheWrite    bool
+	ObjectArguments bool
+	NoHTTP          bool
+}
+
+// ConformChat checks that an implementation of aiclient.Chat keeps its
+// promises: streamed and whole replies agree, calls are assembled, history goes
+// back to the model unharmed, requests are not changed, errors are classified,
+// broken streams are errors that keep what had arrived, cancelling and stopping
+// release everything, and concurrent use is safe.
+func ConformChat(t *testing.T, c Conformance) {
+	t.Helper()
+	suite := conformance{c}
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T)
+		skip bool
+	}{
+		{"Text", suite.text, false},
+		{"EmptyText", suite.emptyText, false},
+		{"Reasoning", suite.reasoning, c.NoReasoning},
+		{"ToolCalls", suite.toolCalls, false},
+		{"MalformedArguments", suite.malformedArguments, c.ObjectArguments},
+		{"History", suite.history, false},
+		{"ForeignData", suite.foreignData, false},
+		{"Usage", suite.usage, false},
+		{"FinishReasons", suite.finishReasons, false},
+		{"Files", suite.files, false},
+		{"RequestIsLeftAlone", suite.requestIsLeftAlone, false},
+		{"LastPartIsFinish", suite.lastPart, false},
+		{"Errors", suite.errors, c.NoHTTP},
+		{"BrokenStreams", suite.brokenStreams, c.NoHTTP},
+		{"BrokenAnswers", suite.brokenAnswers, c.NoHTTP},
+		{"Cancel", suite.cancel, c.NoHTTP},
+		{"CancelledBefore", suite.cancelledBefore, false},
+		{"Stop", suite.stop, false},
+		{"Concurrent", suite.concurrent, false},
+	} {
+		if !test.skip {
+			t.Run(test.name, test.run)
+		}
+	}
+}
+
+type conformance struct{ Conformance }
+
+// ask returns a request with a system prompt and one message.
+func ask(text string) *aiclient.Request {
+	return &aiclient.Request{System: "be brief", Messages: []aiclient.Message{aiclient.User(text)}}
+}
+
+var weather = tool.Tool{Name: "weather", Description: "tells the weather",
+	Schema: json.RawMessage(`{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}`)}
+
+// both runs f on the streamed and on the whole reply.
+func (s conformance) both(t *testing.T, script Script, req *aiclient.Request, f func(t *testing.T, chat aiclient.Chat, resp *aiclient.Response, err error)) {
+	t.Helper()
+	t.Run("stream", func(t *testing.T) {
+		chat := s.New(t, script)
+		resp, err := aiclient.Collect(chat.Stream(t.Context(), req))
+		f(t, chat, resp, err)
+	})
+	t.Run("generate", func(t *testing.T) {
+		chat := s.New(t, script)
+		resp, err := chat.Generate(t.Context(), req)
+		f(t, chat, resp, err)
+	})
+}
+
+// same fails the test at once when got is not want.
+func same[T any](t *testing.T, what string, want, got T) {
+	t.Helper()
+	if !reflect.DeepEqual(want, got) {
+		t.Fatalf("%s:\n got  %#v\n want %#v", what, got, want)
+	}
+}
+
+func noError(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("unexpected error: %v", err)
+	}
+}
+
+func (s conformance) text(t *testing.T) {
+	text := strings.Repeat("Olá, \"wörld\" \\ \n\t<b>&amp;</b> 😀 \u2028", 40)
+	s.both(t, func(Request) Reply { return Text(text) }, ask("hi"), func(t *testing.T, chat aiclient.Chat, resp *aiclient.Response, err error) {
+		noError(t, err)
+		same(t, "text", text, resp.Text())
+		same(t, "role", aiclient.RoleAssistant, resp.Message.Role)
+		same(t, "finish reason", aiclient.FinishStop, resp.Reason)
+		same(t, "parts", 1, len(resp.Message.Parts))
+		if chat.Model().Provider == "" || chat.Model().ID == "" {
+			t.Errorf("Model is not filled in: %+v", chat.Model())
+		}
+	})
+}
+
+func (s conformance) emptyText(t *testing.T) {
+	s.both(t, func(Request) Reply { return Reply{} }, ask("hi"), func(t *testing.T, _ aiclient.Chat, resp *aiclient.Response, err error) {
+		noError(t, err)
+		same(t, "text", "", resp.Text())
+		same(t, "finish reason", aiclient.FinishStop, resp.Reason)
+	})
+}
+
+func (s conformance) reasoning(t *testing.T) {
+	script := func(r Request) Reply {
+		if len(r.ToolResults()) > 0 {
+			before := r.Messages[len(r.Messages)-2]
+			return Text(before.Signature)
+		}
+		return Reply{Reasoning: "let me think about the weather", Signature: "c2lnbmF0dXJl", ToolCalls: []ToolCall{{Name: "weather", Arguments: `{"city":"Porto"}`}}}
+	}
+	req := ask("weather?")
+	req.Tools = []tool.Tool{weather}
+	s.both(t, script, req, func(t *testing.T, chat aiclient.Chat, resp *aiclient.Response, err error) {
+		noError(t, err)
+		same(t, "reasoning", "let me think about the weather", resp.Message.Reasoning())
+		if s.NoSignature {
+			return
+		}
+		// The signature goes back unchanged, also after a round trip through a
+		// stored history.
+		data, err := json.Marshal(resp.Message)
+		noError(t, err)
+		var stored aiclient.Message
+		noError(t, json.Unmarshal(data, &stored))
+		next := *req
+		next.Messages = append(next.Messages[:1:1], stored, aiclient.ToolResults(aiclient.ToolResult{
+			CallID: resp.Calls()[0].ID, Name: "weather", Text: "sunny"}))
+		resp, err = chat.Generate(t.Context(), &next)
+		noError(t, err)
+		same(t, "signature", "c2lnbmF0dXJl", resp.Text())
+	})
+}
+
+func (s conformance) toolCalls(t *testing.T) {
+	arguments := `{"city": "São Paulo", "note": "` + strings.Repeat("long ", 50) + `"}`
+	script := func(r Request) Reply {
+		if len(r.Tools) != 2 || r.Tools[0].Name != "weather" || r.Tools[0].Description != weather.Description || !strings.Contains(string(r.Tools[0].Schema), "city") {
+			return Text(fmt.Sprintf("the tools did not arrive: %+v", r.Tools))
+		}
+		return Reply{Text: "calling", ToolCalls: []ToolCall{{ID: "call_a", Name: "weather", Arguments: arguments},
+			{ID: "call_b", Name: "now", Arguments: "{}"}, {ID: "call_c", Name: "weather", Arguments: `{"city":"Faro"}`}}}
+	}
+	req := ask("weather?")
+	req.Tools = []tool.Tool{weather, {Name: "now", Description: "the time"}}
+	s.both(t, script, req, func(t *testing.T, _ aiclient.Chat, resp *aiclient.Response, err error) {
+		noError(t, err)
+		same(t, "text", "calling", resp.Text())
+		same(t, "finish reason", aiclient.FinishToolCalls, resp.Reason)
+		calls := resp.Calls()
+		same(t, "number of calls", 3, len(calls))
+		ids := map[string]bool{}
+		for i, name := range []string{"weather", "now", "weather"} {
+			same(t, "name", name, calls[i].Name)
+			ids[calls[i].ID] = true
+		}
+		if len(ids) != 3 || ids[""] {
+			t.Errorf("the calls have no distinct IDs: %v", ids)
+		}
+		var want, got any
+		noError(t, json.Unmarshal([]byte(arguments), &want))
+		noError(t, json.Unmarshal([]byte(calls[0].Arguments), &got))
+		same(t, "arguments", want, got)
+		same(t, "no arguments", "{}", string(calls[1].Input()))
+	})
+}
+
+func (s conformance) malformedArguments(t *testing.T) {
+	const malformed = `{"city": "Por`
+	chat := s.New(t, func(r Request) Reply {
+		if results := r.ToolResults(); len(results) > 0 {
+			return Text(results[0].Text)
+		}
+		return Call("weather", malformed)
+	})
+	req := ask("weather?")
+	req.Tools = []tool.Tool{weather}
+	resp, err := aiclient.Collect(chat.Stream(t.Context(), req))
+	noError(t, err)
+	same(t, "number of calls", 1, len(resp.Calls()))
+	same(t, "arguments are kept verbatim", malformed, resp.Calls()[0].Arguments)
+
+	req.Messages = append(req.Messages, resp.Message, aiclient.ToolResults(aiclient.ToolResult{
+		CallID: resp.Calls()[0].ID, Name: "weather", Text: "not JSON", IsError: true}))
+	resp, err = chat.Generate(t.Context(), req)
+	noError(t, err)
+	same(t, "the model is told", "not JSON", resp.Text())
+}
+
+func (s conformance) history(t *testing.T) {
+	script := func(r Request) Reply {
+		switch {
+		case r.LastUser() == "and now?" && r.Last().Role == "user":
+			return Text(fmt.Sprintf("%d messages, %d calls", len(r.Messages), len(r.Calls(""))))
+		case len(r.ToolResults()) == 2:
+			results := r.ToolResults()
+			return Text(results[0].ToolName + "=" + results[0].Text + " " + results[1].ToolName + "=" + results[1].Text)
+		}
+		return Reply{ToolCalls: []ToolCall{{Name: "weather", Arguments: `{"city":"Faro"}`}, {Name: "weather", Arguments: `{"city":"Porto"}`}}}
+	}
+	req := ask("weather?")
+	req.Tools = []tool.Tool{weather}
+	s.both(t, script, req, func(t *testing.T, chat aiclient.Chat, resp *aiclient.Response, err error) {
+		noError(t, err)
+		calls := resp.Calls()
+		same(t, "number of calls", 2, len(calls))
+		next := *req
+		next.Messages = append(next.Messages[:1:1], resp.Message, aiclient.ToolResults(
+			aiclient.ToolResult{CallID: calls[0].ID, Name: "weather", Text: "sunny"},
+			aiclient.ToolResult{CallID: calls[1].ID, Name: "weather", Text: "rain"}))
+		resp, err = chat.Generate(t.Context(), &next)
+		noError(t, err)
+		same(t, "answer", "weather=sunny weather=rain", resp.Text())
+
+		next.Messages = append(next.Messages, resp.Message, aiclient.User("and now?"))
+		resp, err = chat.Generate(t.Context(), &next)
+		noError(t, err)
+		same(t, "answer", "7 messages, 2 calls", resp.Text())
+	})
+}
+
+func (s conformance) foreignData(t *testing.T) {
+	foreign := aiclient.NewProviderData("another-provider", map[string]string{"signature": "x", "block": "{}", "field": "reasoning"})
+	chat := s.New(t, func(r Request) Reply {
+		return Text(fmt.Sprintf("%d %q %q", len(r.Messages), r.Messages[2].Reasoning, r.Messages[2].Signature))
+	})
+	req := ask("hi")
+	req.Messages = append(req.Messages, aiclient.Assistant(
+		aiclient.Part{Kind: aiclient.KindReasoning, Text: "secret thoughts", Provider: foreign},
+		aiclient.Part{Kind: aiclient.KindOpaque, Provider: foreign},
+		aiclient.Part{Kind: aiclient.KindText, Text: "hello", Provider: foreign},
+		aiclient.Part{Kind: aiclient.KindSource, Source: &aiclient.Source{URL: "https://example.com"}},
+	), aiclient.User("again"))
+	resp, err := chat.Generate(t.Context(), req)
+	noError(t, err)
+	same(t, "what arrives", `4 "" ""`, resp.Text())
+}
+
+func (s conformance) usage(t *testing.T) {
+	want := Usage{Input: 120, CachedRead: 40, CacheWrite: 7, Output: 33, Reasoning: 11}
+	if s.NoCacheWrite {
+		want.CacheWrite = 0
+	}
+	if s.NoReasoningUse {
+		want.Reasoning = 0
+	}
+	s.both(t, func(Request) Reply { return Reply{Text: "x", Usage: want} }, ask("hi"), func(t *testing.T, _ aiclient.Chat, resp *aiclient.Response, err error) {
+		noError(t, err)
+		same(t, "usage", aiclient.Usage(want), resp.Usage)
+	})
+}
+
+func (s conformance) finishReasons(t *testing.T) {
+	for reason, want := range map[string]aiclient.FinishReason{
+		"stop": aiclient.FinishStop, "length": aiclient.FinishLength, "content_filter": aiclient.FinishContentFilter,
+	} {
+		s.both(t, func(Request) Reply { return Reply{Text: "some", Finish: reason} }, ask("hi"), func(t *testing.T, _ aiclient.Chat, resp *aiclient.Response, err error) {
+			noError(t, err)
+			same(t, "finish reason", want, resp.Reason)
+			same(t, "text", "some", resp.Text())
+		})
+	}
+}
+
+func (s conformance) files(t *testing.T) {
+	chat := s.New(t, func(r Request) Reply { return Text(strings.Join(r.Last().Files, " ")) })
+	req := ask("")
+	req.Messages = []aiclient.Message{aiclient.User("what is this?", aiclient.Image("image/png", []byte("\x89PNG not really")))}
+	resp, err := chat.Generate(t.Context(), req)
+	noError(t, err)
+	same(t, "files", "image/png", resp.Text())
+}
+
+func (s conformance) requestIsLeftAlone(t *testing.T) {
+	chat := s.New(t, func(Request) Reply { return Text("ok") })
+	req := ask("hi")
+	req.Tools = []tool.Tool{weather}
+	req.Context = []string{"one", "two"}
+	req.Messages = append(req.Messages,
+		aiclient.Assistant(aiclient.Text("a  "), aiclient.ToolCallPart(aiclient.ToolCall{ID: "c1", Name: "weather", Arguments: "{bad"})),
+		aiclient.ToolResults(aiclient.ToolResult{CallID: "c1", Name: "weather", Text: "r"}))
+	before, err := json.Marshal(req)
+	noError(t, err)
+	for range 2 {
+		_, err = chat.Generate(t.Context(), req)
+		noError(t, err)
+		_, err = aiclient.Collect(chat.Stream(t.Context(), req))
+		noError(t, err)
+	}
+	after, err := json.Marshal(req)
+	noError(t, err)
+	same(t, "request", string(before), string(after))
+}
+
+func (s conformance) lastPart(t *testing.T) {
+	chat := s.New(t, func(Request) Reply {
+		return Reply{Text: "text", ToolCalls: []ToolCall{{Name: "weather", Arguments: `{"city":"Faro"}`}}}
+	})
+	stream := chat.Stream(t.Context(), ask("hi"))
+	for range 2 { // a stream may be iterated again: it asks again
+		var kinds []aiclient.Kind
+		for p, err := range stream {
+			noError(t, err)
+			kinds = append(kinds, p.Kind)
+		}
+		for i, kind := range kinds {
+			if (kind == aiclient.KindFinish) != (i == len(kinds)-1) {
+				t.Errorf("the finish is not exactly the last part: %v", kinds)
+			}
+		}
+		if len(kinds) < 3 {
+			t.Errorf("parts are missing: %v", kinds)
+		}
+	}
+}
+
+func (s conformance) errors(t *testing.T) {
+	for _, test := range []struct {
+		fault Fault
+		class aiclient.Class
+	}{
+		{Fault{Status: 400, Message: "temperature out of range"}, aiclient.ClassBadRequest},
+		{Fault{Status: 400, Message: "prompt is too long: 250000 tokens"}, aiclient.ClassContextLength},
+		{Fault{Status: 401, Message: "no such key"}, aiclient.ClassAuth},
+		{Fault{Status: 403, Message: "not allowed"}, aiclient.ClassAuth},
+		{Fault{Status: 404, Message: "no such model"}, aiclient.ClassNotFound},
+		{Fault{Status: 429, RetryAfter: 7 * time.Second, Message: "slow down"}, aiclient.ClassRateLimit},
+		{Fault{Status: 500, Message: "oops"}, aiclient.ClassServer},
+		{Fault{Status: 503, Message: "busy"}, aiclient.ClassOverloaded},
+		{Fault{Status: 529, Code: "overloaded_error", Message: "overloaded"}, aiclient.ClassOverloaded},
+	} {
+		test.fault.Kind = Status
+		s.both(t, func(Request) Reply { return Reply{Fault: test.fault} }, ask("hi"), func(t *testing.T, chat aiclient.Chat, _ *aiclient.Response, err error) {
+			api, ok := errors.AsType[*aiclient.APIError](err)
+			if !ok {
+				t.Fatalf("status %d: want an *APIError, got %v", test.fault.Status, err)
+			}
+			same(t, "class", test.class, api.Class)
+			same(t, "status", test.fault.Status, api.Status)
+			same(t, "retry after", test.fault.RetryAfter, api.RetryAfter)
+			same(t, "provider", chat.Model().Provider, api.Provider)
+			same(t, "model", chat.Model().ID, api.Model)
+			if !strings.Contains(api.Message, test.fault.Message) {
+				t.Errorf("the provider's message is lost: %v", err)
+			}
+		})
+	}
+}
+
+// brokenReply is a reply with everything in it.
+func brokenReply(fault Fault) Reply {
+	return Reply{Reasoning: "thinking first", Signature: "c2ln", Text: "some text that comes in several pieces",
+		ToolCalls: []ToolCall{{Name: "weather", Arguments: `{"city":"Porto","why":"no reason"}`}}, Fault: fault}
+}
+
+func (s conformance) brokenStreams(t *testing.T) {
+	for kind, classes := range map[FaultKind][]aiclient.Class{
+		Cut:        {aiclient.ClassTruncated, aiclient.ClassNetwork},
+		End:        {aiclient.ClassTruncated},
+		Garbage:    {aiclient.ClassProtocol},
+		ErrorEvent: {aiclient.ClassOverloaded},
+	} {
+		for after := range 11 { // the very last event may be mere framing
+			chat := s.New(t, func(Request) Reply {
+				return brokenReply(Fault{Kind: kind, After: after, Code: "overloaded_error", Message: "overloaded now"})
+			})
+			resp, err := aiclient.Collect(chat.Stream(t.Context(), ask("hi")))
+			class := aiclient.ClassOf(err)
+			found := false
+			for _, want := range classes {
+				found = found || class == want
+			}
+			if !found {
+				t.Errorf("fault %d after %d events: want class %v, got %q: %v", kind, after, classes, class, err)
+			}
+			if resp != nil && resp.Reason != "" {
+				t.Errorf("fault %d after %d events: the broken reply says that it finished: %s", kind, after, resp.Reason)
+			}
+		}
+	}
+}
+
+func (s conformance) brokenAnswers(t *testing.T) {
+	for _, kind := range []FaultKind{Cut, End, Garbage, ErrorEvent} {
+		chat := s.New(t, func(Request) Reply {
+			return brokenReply(Fault{Kind: kind, Code: "overloaded_error", Message: "overloaded now"})
+		})
+		if _, err := chat.Generate(t.Context(), ask("hi")); aiclient.ClassOf(err) == "" {
+			t.Errorf("fault %d: want an *APIError, got %v", kind, err)
+		}
+	}
+}
+
+func (s conformance) cancel(t *testing.T) {
+	for after := range 10 {
+		chat := s.New(t, func(Request) Reply { return brokenReply(Fault{Kind: Hang, After: after + 1}) })
+		ctx, cancel := context.WithCancel(t.Context())
+		var last error
+		go cancel() // in the middle of whatever
+		start := time.Now()
+		for p, err := range chat.Stream(ctx, ask("hi")) {
+			last = err
+			_ = p
+		}
+		if !errors.Is(last, context.Canceled) {
+			t.Errorf("want context.Canceled, got %v", last)
+		}
+		if d := time.Since(start); d > 5*time.Second {
+			t.Errorf("cancelling took %s", d)
+		}
+		cancel()
+	}
+
+	// In the consumer's hands, after each part.
+	for stop := 1; stop < 8; stop++ {
+		chat := s.New(t, func(Request) Reply { return brokenReply(Fault{}) })
+		ctx, cancel := context.WithCancel(t.Context())
+		n := 0
+		var last error
+		for _, err := range chat.Stream(ctx, ask("hi")) {
+			if last = err; err != nil {
+				break
+			}
+			if n++; n == stop {
+				cancel()
+			}
+		}
+		cancel()
+		if last != nil && !errors.Is(last, context.Canceled) {
+			t.Errorf("cancelled after part %d: %v", stop, last)
+		}
+	}
+
+	chat := s.New(t, func(Request) Reply { return Reply{Fault: Fault{Kind: Hang}} })
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	_, err := chat.Generate(ctx, ask("hi"))
+	if !errors.Is(err, context.DeadlineExceeded) || aiclient.ClassOf(err) != aiclient.ClassTimeout {
+		t.Errorf("want a timeout that wraps context.DeadlineExceeded, got %v", err)
+	}
+}
+
+func (s conformance) cancelledBefore(t *testing.T) {
+	chat := s.New(t, func(Request) Reply { return Text("too late") })
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := chat.Generate(ctx, ask("hi")); !errors.Is(err, context.Canceled) {
+		t.Errorf("want context.Canceled, got %v", err)
+	}
+	if _, err := aiclient.Collect(chat.Stream(ctx, ask("hi"))); !errors.Is(err, context.Canceled) {
+		t.Errorf("want context.Canceled, got %v", err)
+	}
+}
+
+func (s conformance) stop(t *testing.T) {
+	for stop := range 14 {
+		chat := s.New(t, func(Request) Reply { return brokenReply(Fault{}) })
+		n := 0
+		for _, err := range chat.Stream(t.Context(), ask("hi")) {
+			noError(t, err)
+			if n++; n > stop {
+				break
+			}
+		}
+	}
+}
+
+func (s conformance) concurrent(t *testing.T) {
+	streams := s.Streams
+	if streams == 0 {
+		streams = 100
+	}
+	chat := s.New(t, func(r Request) Reply { return Text(strings.Repeat(r.LastUser()+" ", 20)) })
+	var wg sync.WaitGroup
+	for i := range streams {
+		wg.Go(func() {
+			name := fmt.Sprintf("stream-%d", i)
+			resp, err := aiclient.Collect(chat.Stream(t.Context(), ask(name)))
+			if err != nil {
+				t.Errorf("stream %d: %v", i, err)
+				return
+			}
+			if want := strings.Repeat(name+" ", 20); resp.Text() != want {
+				t.Errorf("stream %d: got %q", i, resp.Text())
+			}
+		})
+	}
+	wg.Wait()
+}
