@@ -74,9 +74,41 @@ type autoState struct {
 	Skipped  []Skipped         `json:"skipped,omitempty"`
 }
 
-// NewAutoCommit makes the hook. Call Begin before the agent's first write.
+// NewAutoCommit makes the hook. Call Begin before the agent's first write. From
+// then on the git_commit tool of the service spares the person's changes too.
 func NewAutoCommit(s *Service, opts AutoCommitOptions) *AutoCommit {
-	return &AutoCommit{s: s, opts: opts, st: autoState{Disabled: opts.Disabled}}
+	a := &AutoCommit{s: s, opts: opts, st: autoState{Disabled: opts.Disabled}}
+	s.guard.Store(a)
+	return a
+}
+
+// agentPaths returns what a commit that a model asks for may hold: the agent's
+// changes, or those of them that lie in the wanted paths.
+func (a *AutoCommit) agentPaths(ctx context.Context, wanted []string) ([]string, error) {
+	a.mu.Lock()
+	begun := a.st.Begun && a.st.Root == a.s.root
+	a.mu.Unlock()
+	if !begun {
+		return wanted, nil
+	}
+	paths, skipped, err := a.plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(wanted) > 0 {
+		below := func(p string) bool {
+			return slices.ContainsFunc(wanted, func(w string) bool { return w == "." || p == w || strings.HasPrefix(p, w+"/") })
+		}
+		paths = slices.DeleteFunc(paths, func(p string) bool { return !below(p) })
+		skipped = slices.DeleteFunc(skipped, func(s Skipped) bool { return !below(s.Path) })
+	}
+	if len(paths) > 0 {
+		return paths, nil
+	}
+	if len(skipped) > 0 {
+		return nil, fmt.Errorf("%w: %s %s", ErrRefused, skipped[0].Path, skipped[0].Reason)
+	}
+	return nil, fmt.Errorf("%w: everything that differs was changed before you began, and is not yours to commit", ErrNothingToCommit)
 }
 
 // Begin records what differs from HEAD before the agent works. Once there is a

@@ -22,8 +22,9 @@ func (s *Service) Help() string {
 /git switch [-c] <name>          switch to a branch; -c makes it first`
 }
 
-// Command runs the /git command. What it does is what the tools of the same
-// names do.
+// Command runs the /git command, for a person. What it does is what the tools of
+// the same names do, except that commit commits everything, the person's own
+// changes too.
 func (s *Service) Command(ctx context.Context, args string) (string, error) {
 	verb, rest, _ := strings.Cut(strings.TrimSpace(args), " ")
 	rest = strings.TrimSpace(rest)
@@ -41,7 +42,7 @@ func (s *Service) Command(ctx context.Context, args string) (string, error) {
 		}
 		return s.toolLog(ctx, logArgs{Limit: n})
 	case "commit":
-		return s.toolCommit(ctx, commitArgs{Message: rest})
+		return s.commitText(ctx, commitArgs{Message: rest})
 	case "rollback":
 		n, err := count(rest, 1)
 		if err != nil {

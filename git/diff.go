@@ -111,7 +111,7 @@ func (s *Service) Diff(ctx context.Context, opts DiffOptions) (*Diff, error) {
 		}
 		defer sc.remove()
 		args := append([]string{"add", "--intent-to-add", "--all", "--"}, opts.Paths...)
-		if _, err := s.git(ctx, call{args: args, index: sc.path, writes: true, noHooks: true}); err != nil {
+		if _, err := s.git(ctx, call{args: args, index: sc.path, writes: true, noHooks: true}); err != nil && !strings.Contains(stderrOf(err), "did not match any file") {
 			return nil, fmt.Errorf("git: diff: list untracked files: %w", err)
 		}
 		index = sc.path

@@ -115,7 +115,8 @@ type Service struct {
 	bare      bool
 	shallow   bool
 
-	write    sync.Mutex // serialises calls that change the repository
+	guard    atomic.Pointer[AutoCommit] // knows what a person had changed
+	write    sync.Mutex                 // serialises calls that change the repository
 	messages messageCache
 	branches branchCache
 	stats    struct {

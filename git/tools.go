@@ -29,7 +29,7 @@ func (s *Service) Tools() []tool.Tool {
 		tool.New("git_diff", "Shows uncommitted changes as a unified diff, or the changes between two revisions. Large diffs are cut; give paths to see one file in full.", s.toolDiff, readOnly),
 		tool.New("git_log", "Lists commits, the newest first.", s.toolLog, readOnly),
 		tool.New("git_show", "Shows one commit: its message and its diff.", s.toolShow, readOnly),
-		tool.New("git_commit", "Commits changes. Without paths it commits everything that differs, untracked files included. Without a message one is written from the diff.", s.toolCommit, commit),
+		tool.New("git_commit", "Commits your changes. Without paths it commits everything that you changed, untracked files included; what a person had changed before you began is left alone. Without a message one is written from the diff.", s.toolCommit, commit),
 		tool.New("git_rollback", "Takes back the last commits. Uncommitted work stays; git_undo brings the commits back.", s.toolRollback, writes("git reset", true)),
 		tool.New("git_undo", "Brings back the state before the last git_rollback, or the state with the given backup ID.", s.toolUndo, writes("git reset", true)),
 		tool.New("git_branch", "Lists branches, or with a name switches to that branch; create makes it first.", s.toolBranch, branch),
@@ -160,7 +160,29 @@ type commitArgs struct {
 	Paths   []string `json:"paths,omitempty" jsonschema:"commit only these files or directories"`
 }
 
+// modelPaths limits a commit that a model asks for to the agent's own changes,
+// where an AutoCommit knows them.
+func (s *Service) modelPaths(ctx context.Context, paths []string) ([]string, error) {
+	paths, err := s.checkPaths(paths)
+	if err != nil {
+		return nil, err
+	}
+	if guard := s.guard.Load(); guard != nil {
+		return guard.agentPaths(ctx, paths)
+	}
+	return paths, nil
+}
+
 func (s *Service) toolCommit(ctx context.Context, in commitArgs) (string, error) {
+	paths, err := s.modelPaths(ctx, in.Paths)
+	if err != nil {
+		return "", err
+	}
+	in.Paths = paths
+	return s.commitText(ctx, in)
+}
+
+func (s *Service) commitText(ctx context.Context, in commitArgs) (string, error) {
 	c, err := s.Commit(ctx, CommitOptions{Message: in.Message, Paths: in.Paths})
 	if err != nil {
 		return "", err
@@ -181,7 +203,11 @@ func (s *Service) previewCommit(ctx context.Context, args json.RawMessage) (stri
 	if err := json.Unmarshal(args, &in); err != nil {
 		return "", fmt.Errorf("git: preview commit: %w", err)
 	}
-	text, err := s.CommitDiff(ctx, CommitOptions{Paths: in.Paths})
+	paths, err := s.modelPaths(ctx, in.Paths)
+	if err != nil {
+		return "", err
+	}
+	text, err := s.CommitDiff(ctx, CommitOptions{Paths: paths})
 	if err != nil {
 		return "", err
 	}
