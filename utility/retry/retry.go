@@ -38,6 +38,16 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Err, e.Stop}
 }
 
+// Timeout reports whether the last attempt failed by a timeout, in the sense of
+// net.Error.
+func (e *Error) Timeout() bool {
+	t, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](e.Err)
+	return ok && t.Timeout()
+}
+
 // ErrNoTime is wrapped by an [*Error] when the next pause would have passed the
 // context's deadline, [Policy.MaxElapsed] or [Policy.MaxDelay].
 var ErrNoTime = errors.New("no time for another attempt")
