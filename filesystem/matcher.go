@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -21,12 +22,14 @@ type matcher struct {
 	exact     bool           // an occurrence of a finder is a match
 	word      bool           // whole words only; re has one group then, around the word
 	re        *regexp.Regexp // decides about a line; nil when exact
+	prog      *byteProg      // finds lines that re is likely to match; may be nil
 	multiline bool
 }
 
 // matchState remembers where each finder found its next occurrence.
 type matchState struct {
 	next [maxFinders]int
+	dfa  *lineDFA
 }
 
 // maxFinders bounds the literals that are looked for one by one.
@@ -65,6 +68,17 @@ func newMatcher(q Query) (*matcher, error) {
 		return m, nil
 	}
 	m.finders = requiredFinders(q, fold)
+	flags := syntax.Perl &^ syntax.OneLine
+	if fold {
+		flags |= syntax.FoldCase
+	}
+	if !q.Regexp {
+		flags |= syntax.Literal
+	}
+	m.prog = compileBytes(q.Patterns, flags)
+	if m.prog != nil && slices.ContainsFunc(m.finders, func(f finder) bool { return len(f.text) < 2 }) {
+		m.finders = nil // a single byte occurs too often
+	}
 	return m, nil
 }
 
@@ -149,12 +163,23 @@ func allSimpleFold(patterns []string) bool {
 	return true
 }
 
-func (m *matcher) newState() matchState {
-	var s matchState
+// newState returns what a worker needs.
+func (m *matcher) newState() *matchState {
+	s := &matchState{}
+	if m.prog != nil {
+		s.dfa = newLineDFA(m.prog)
+	}
+	return s
+}
+
+// reset prepares for another buffer.
+func (s *matchState) reset() {
 	for i := range s.next {
 		s.next[i] = -1
 	}
-	return s
+	if s.dfa != nil && !s.dfa.usable() {
+		s.dfa = nil
+	}
 }
 
 // nextLine finds the next line of buf, from pos on, that matches. pos must be
@@ -165,7 +190,19 @@ func (m *matcher) nextLine(s *matchState, buf []byte, pos int) (start, end int, 
 	}
 	for pos < len(buf) {
 		if len(m.finders) == 0 {
-			start = pos
+			if start = pos; s.dfa != nil {
+				at := s.dfa.find(buf, pos)
+				if at < 0 {
+					return 0, 0, false
+				}
+				start = pos + bytes.LastIndexByte(buf[pos:at], '\n') + 1
+				end = lineEnd(buf, at)
+				if line := buf[start:end]; !m.word && plainASCII(line) || m.verify(line) {
+					return start, end, true
+				}
+				pos = end + 1
+				continue
+			}
 		} else {
 			at := m.candidate(s, buf, pos)
 			if at < 0 {
@@ -177,7 +214,7 @@ func (m *matcher) nextLine(s *matchState, buf []byte, pos int) (start, end int, 
 			}
 		}
 		end = lineEnd(buf, start)
-		if m.matches(buf[start:end]) {
+		if m.matches(s, buf[start:end]) {
 			return start, end, true
 		}
 		pos = end + 1
@@ -218,9 +255,17 @@ func (m *matcher) candidate(s *matchState, buf []byte, pos int) int {
 }
 
 // matches decides about one line, without its ending.
-func (m *matcher) matches(line []byte) bool {
+func (m *matcher) matches(s *matchState, line []byte) bool {
 	if !m.exact {
-		return m.re.Match(bytes.TrimSuffix(line, []byte{'\r'}))
+		if s.dfa != nil {
+			if s.dfa.find(line, 0) < 0 {
+				return false
+			}
+			if !m.word && plainASCII(line) {
+				return true
+			}
+		}
+		return m.verify(line)
 	}
 	for i := range m.finders {
 		f := &m.finders[i]
@@ -231,6 +276,11 @@ func (m *matcher) matches(line []byte) bool {
 		}
 	}
 	return false
+}
+
+// verify asks package regexp about a line.
+func (m *matcher) verify(line []byte) bool {
+	return m.re.Match(bytes.TrimSuffix(line, []byte{'\r'}))
 }
 
 // nextMatch finds the next match that may span lines and returns where its

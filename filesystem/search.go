@@ -68,6 +68,9 @@ type Query struct {
 	// make it less.
 	Detail Detail
 
+	// Spans finds out what matches in each line that is shown.
+	Spans bool
+
 	// MaxFiles, MaxMatches (matching lines) and MaxBytes (of lines shown) bound
 	// the result. 0 means the default, negative no bound. Over a limit the
 	// result degrades: see SearchResult.
@@ -132,7 +135,7 @@ type Line struct {
 	Number  int    // from 1
 	Text    string // without its ending; over 4096 bytes it is cut
 	Context bool   // the line itself does not match
-	Spans   []Span // what matches in the line
+	Spans   []Span // what matches in the line, with Query.Spans
 	Cut     int    // bytes missing at the end of Text
 }
 
@@ -227,7 +230,11 @@ type searchRun struct {
 // searchWorker is what one worker needs and gathers, so that workers do not
 // meet.
 type searchWorker struct {
+	state   *matchState
 	buf     []byte
+	lines   []Line
+	text    []byte
+	ends    []int
 	matches []FileMatch
 
 	searched, binary, tooLarge, errorCount int

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 )
 
 const (
@@ -21,12 +22,19 @@ const (
 // fileSearch searches one file, chunk by chunk. Chunks end at line ends.
 type fileSearch struct {
 	run    *searchRun
+	state  *matchState
 	match  FileMatch
 	line   int  // number of the line at counted
 	keep   bool // lines are kept
 	after  int  // lines of context still to be shown behind the last match
 	shown  int  // number of the last line that was shown
 	before [][]byte
+
+	// Lines and their text are gathered in the worker's memory and copied to
+	// the result at once.
+	lines []Line
+	text  []byte
+	ends  []int // of each line's text
 }
 
 // search searches an open file. It returns false to end the whole search.
@@ -41,6 +49,12 @@ func (r *searchRun) search(worker int, f *nodeFile, path string) bool {
 		w.buf = make([]byte, 0, 128<<10)
 	}
 	fs := fileSearch{run: r, match: FileMatch{Path: path}, line: 1, keep: !r.noLines.Load()}
+	if w.state == nil {
+		w.state = r.matcher.newState()
+	}
+	fs.state = w.state
+	fs.lines, fs.text, fs.ends = w.lines[:0], w.text[:0], w.ends[:0]
+	defer func() { w.lines, w.text, w.ends = fs.lines, fs.text, fs.ends }()
 	buf := w.buf[:0]
 	w.searched++
 	first := true
@@ -114,6 +128,13 @@ func (r *searchRun) search(worker int, f *nodeFile, path string) bool {
 	if fs.match.Count == 0 {
 		return true
 	}
+	if len(fs.lines) > 0 {
+		text, at := string(fs.text), 0
+		fs.match.Lines = slices.Clone(fs.lines)
+		for i, end := range fs.ends {
+			fs.match.Lines[i].Text, at = text[at:end], end
+		}
+	}
 	if r.emit != nil {
 		return r.emit(fs.match)
 	}
@@ -135,11 +156,12 @@ func b2i(b bool) int {
 func (fs *fileSearch) chunk(buf []byte) bool {
 	r := fs.run
 	m := r.matcher
-	state := m.newState()
+	state := fs.state
+	state.reset()
 	pos, counted := 0, 0 // counted: the lines up to here are in fs.line
 	shownTo := 0         // the end of what was shown of this chunk
 	for pos < len(buf) {
-		start, end, ok := m.nextLine(&state, buf, pos)
+		start, end, ok := m.nextLine(state, buf, pos)
 		if !ok {
 			break
 		}
@@ -157,7 +179,7 @@ func (fs *fileSearch) chunk(buf []byte) bool {
 			if limit := matchesAllowed(r.q); limit >= 0 && r.lines.Add(1) > int64(limit) {
 				// The result will show names only.
 				r.noLines.Store(true)
-				fs.keep, fs.match.Lines = false, nil
+				fs.keep, fs.lines, fs.ends = false, fs.lines[:0], fs.ends[:0]
 				pos = end + 1
 				continue
 			}
@@ -208,11 +230,12 @@ func (fs *fileSearch) add(line []byte, number int, context bool) {
 		l.Cut = len(line) - maxShown
 		line = line[:maxShown]
 	}
-	l.Text = string(line)
-	if !context {
+	if !context && fs.run.q.Spans {
 		l.Spans = fs.run.matcher.spans(line)
 	}
-	fs.match.Lines = append(fs.match.Lines, l)
+	fs.lines = append(fs.lines, l)
+	fs.text = append(fs.text, line...)
+	fs.ends = append(fs.ends, len(fs.text))
 	fs.shown = number
 }
 

@@ -83,6 +83,7 @@ func TestSearchSpans(t *testing.T) {
 		{Query{Patterns: []string{"fo+"}, Regexp: true, Word: true}, []Span{{0, 3}, {11, 14}}},
 		{Query{Patterns: []string{"o*r"}, Regexp: true}, []Span{{9, 10}}},
 	} {
+		c.q.Spans = true
 		r, err := s.Search(t.Context(), c.q)
 		require.NoError(t, err)
 		assert.Equal(t, c.want, r.Files[0].Lines[0].Spans, "%+v", c.q)

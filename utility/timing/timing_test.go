@@ -97,7 +97,7 @@ func TestThrottle(t *testing.T) {
 		{"both", timing.Both, 0, []int{0, 10, 20, 110, 150, 250, 290, 1000}, "0@0 20@100 150@200 290@300 1000@1000"},
 		{"both, single call", timing.Both, 0, []int{5}, "5@5"},
 		{"both, interval begins at each run", timing.Both, 0, []int{0, 50, 199, 201, 301}, "0@0 50@100 199@200 201@300 301@400"},
-		{"leading", timing.Leading, 0, []int{0, 10, 99, 100, 150, 300}, "0@0 100@100 300@300"},
+		{"leading", timing.Leading, 0, []int{0, 10, 99, 101, 150, 300}, "0@0 101@101 300@300"},
 		{"trailing", timing.Trailing, 0, []int{0, 10, 99, 150, 310, 340}, "99@100 150@200 340@410"},
 		{"run longer than the interval", timing.Both, 250 * ms, []int{0, 10, 50, 260, 270}, "0@0 50@250 270@500"},
 		{"run longer than the interval, leading", timing.Leading, 250 * ms, []int{0, 10, 200, 260}, "0@0 260@260"},

@@ -1,0 +1,106 @@
+package aiclient
+
+import (
+	"context"
+	"iter"
+)
+
+// Middleware wraps a Chat to change what it does.
+type Middleware func(Chat) Chat
+
+// Wrap applies middleware to chat. The first is the outermost: it sees a request
+// first and a reply last.
+func Wrap(chat Chat, middleware ...Middleware) Chat {
+	for i := len(middleware) - 1; i >= 0; i-- {
+		chat = middleware[i](chat)
+	}
+	return chat
+}
+
+// ChatFunc is a Chat made of its Stream function; Generate collects the stream.
+type ChatFunc struct {
+	Name Model
+	Func func(ctx context.Context, req *Request) iter.Seq2[Part, error]
+}
+
+// Model implements [Chat].
+func (c ChatFunc) Model() Model { return c.Name }
+
+// Stream implements [Chat].
+func (c ChatFunc) Stream(ctx context.Context, req *Request) iter.Seq2[Part, error] {
+	return c.Func(ctx, req)
+}
+
+// Generate implements [Chat].
+func (c ChatFunc) Generate(ctx context.Context, req *Request) (*Response, error) {
+	return Collect(c.Func(ctx, req))
+}
+
+// wrapped is a Chat whose calls go through functions.
+type wrapped struct {
+	Chat
+	stream   func(ctx context.Context, req *Request) iter.Seq2[Part, error]
+	generate func(ctx context.Context, req *Request) (*Response, error)
+}
+
+func (w *wrapped) Stream(ctx context.Context, req *Request) iter.Seq2[Part, error] {
+	return w.stream(ctx, req)
+}
+
+func (w *wrapped) Generate(ctx context.Context, req *Request) (*Response, error) {
+	return w.generate(ctx, req)
+}
+
+// WithRequest returns a middleware that lets change alter a copy of each
+// request. What the request refers to must be replaced, not changed.
+func WithRequest(change func(r *Request)) Middleware {
+	return func(next Chat) Chat {
+		return &wrapped{
+			Chat: next,
+			stream: func(ctx context.Context, req *Request) iter.Seq2[Part, error] {
+				r := *req
+				change(&r)
+				return next.Stream(ctx, &r)
+			},
+			generate: func(ctx context.Context, req *Request) (*Response, error) {
+				r := *req
+				change(&r)
+				return next.Generate(ctx, &r)
+			},
+		}
+	}
+}
+
+// WithValidation returns a middleware that refuses requests that cannot be sent,
+// see [Validate], with an [*APIError] of class [ClassBadRequest].
+func WithValidation(rules Rules) Middleware {
+	return func(next Chat) Chat {
+		check := func(req *Request) error {
+			if err := Validate(req, rules); err != nil {
+				m := next.Model()
+				return &APIError{Provider: m.Provider, Model: m.ID, Class: ClassBadRequest, Err: err}
+			}
+			return nil
+		}
+		return &wrapped{
+			Chat: next,
+			stream: func(ctx context.Context, req *Request) iter.Seq2[Part, error] {
+				if err := check(req); err != nil {
+					return failed(err)
+				}
+				return next.Stream(ctx, req)
+			},
+			generate: func(ctx context.Context, req *Request) (*Response, error) {
+				if err := check(req); err != nil {
+					return nil, err
+				}
+				return next.Generate(ctx, req)
+			},
+		}
+	}
+}
+
+// failed is a stream that fails at once.
+func failed(err error) iter.Seq2[Part, error] {
+	return func(yield func(Part, error) bool) { yield(Part{}, err) }
+}

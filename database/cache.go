@@ -1,0 +1,79 @@
+package database
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+)
+
+// resultCache keeps results by provider, statement and arguments. A nil cache
+// keeps nothing.
+type resultCache struct {
+	ttl     time.Duration
+	results *lru.Cache[string, cachedResult]
+
+	mu          sync.Mutex
+	generations map[*Provider]uint64 // raised by every write
+}
+
+type cachedResult struct {
+	result     *Result
+	generation uint64
+	expires    time.Time
+}
+
+func newResultCache(size int, ttl time.Duration) *resultCache {
+	results, err := lru.New[string, cachedResult](max(1, size))
+	if err != nil {
+		panic("database: " + err.Error()) // the size is positive
+	}
+	return &resultCache{ttl: ttl, results: results, generations: map[*Provider]uint64{}}
+}
+
+// get returns the key of a query, the provider's generation before it runs, and
+// the result if there is a good one.
+func (c *resultCache) get(p *Provider, sql string, args []any) (key string, generation uint64, r *Result) {
+	if c == nil {
+		return "", 0, nil
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%p %d %s", p, len(sql), sql)
+	for _, a := range args {
+		switch a.(type) {
+		case nil, bool, string, []byte, int, int64, int32, uint64, float64, time.Time:
+		default:
+			return "", 0, nil // what it prints may not tell it apart
+		}
+		text := fmt.Sprintf("%#v", a)
+		fmt.Fprintf(&b, " %d %s", len(text), text)
+	}
+	key = b.String()
+	c.mu.Lock()
+	generation = c.generations[p]
+	c.mu.Unlock()
+	if hit, ok := c.results.Get(key); ok && hit.generation == generation && time.Now().Before(hit.expires) {
+		return key, generation, hit.result
+	}
+	return key, generation, nil
+}
+
+// put keeps a result unless a write came after the query began.
+func (c *resultCache) put(key string, generation uint64, r *Result) {
+	if c == nil || key == "" {
+		return
+	}
+	c.results.Add(key, cachedResult{r, generation, time.Now().Add(c.ttl)})
+}
+
+// invalidate makes every cached result of a provider bad.
+func (c *resultCache) invalidate(p *Provider) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	c.generations[p]++
+	c.mu.Unlock()
+}

@@ -1,0 +1,149 @@
+package database
+
+import (
+	"database/sql"
+	"encoding/json"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/tokenring-ai/tokenring-go/registry"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestCheck(t *testing.T) {
+	all := []Dialect{SQLite, Postgres, MySQL}
+	for _, c := range []struct {
+		sql   string
+		write bool
+		in    []Dialect // where it is allowed
+	}{
+		{"SELECT 1", false, all},
+		{"select a from t where b = ';' -- x", false, all},
+		{"TABLE t", false, []Dialect{Postgres, MySQL}},
+		{"SHOW x", false, []Dialect{Postgres, MySQL}},
+		{"EXPLAIN QUERY PLAN SELECT 1", false, all},
+		{"EXPLAIN FORMAT=JSON SELECT 1", false, all},
+		{"EXPLAIN (ANALYZE, BUFFERS) SELECT 1", false, all},
+		{"EXPLAIN ANALYZE DELETE FROM t", false, nil},
+		{"SELECT 1; SELECT 2", false, nil},
+		{"SELECT 'a\\'; DELETE FROM t; --'", false, nil}, // two statements in at least one reading
+		{"SELECT \"a\\\"; DROP TABLE t; -- \"", false, nil},
+		{"SELECT `;`", false, []Dialect{SQLite, MySQL}},
+		{"SELECT [;]", false, []Dialect{SQLite}},
+		{"SELECT $$;$$", false, []Dialect{Postgres}},
+		{"SELECT $1, $2", false, all},
+		{"SELECT a$b$;$b$", false, nil}, // $ within a word opens nothing
+		{"SELECT 1 # ; DROP TABLE t", false, []Dialect{MySQL}},
+		{"SELECT 1 --1; DROP TABLE t", false, []Dialect{SQLite, Postgres}},
+		{"SELECT /*! SLEEP(1) */ 1", false, []Dialect{SQLite, Postgres}},
+		{"SELECT load_file('/etc/passwd')", false, []Dialect{SQLite, Postgres}},
+		{"SELECT sleep /* */ (100)", false, []Dialect{SQLite, Postgres}},
+		{"SELECT a INTO DUMPFILE '/x' FROM t", false, nil},
+		{"DELETE FROM t", true, all},
+		{"WITH x AS (SELECT 1) DELETE FROM t", true, all},
+		{"CREATE TABLE t (a int)", true, all},
+		{"CREATE OR REPLACE FUNCTION f() RETURNS int", true, nil},
+		{"LOAD DATA INFILE 'x' INTO TABLE t", true, nil},
+		{"SELECT 1", true, nil},
+		{"DELETE FROM t; DELETE FROM u", true, nil},
+	} {
+		for _, d := range all {
+			_, err := d.check(c.sql, c.write)
+			if slices.Contains(c.in, d) {
+				assert.NoError(t, err, "%s: %s", d, c.sql)
+			} else {
+				assert.ErrorIs(t, err, ErrRefused, "%s: %s", d, c.sql)
+			}
+		}
+	}
+}
+
+// FuzzCheck looks for texts that pass although they hold a semicolon outside of
+// quotes and comments for a naive reader that knows neither.
+func FuzzCheck(f *testing.F) {
+	for _, seed := range []string{"SELECT 1", "SELECT ';'; x", "/* ' */ SELECT 1 ; '", "$a$;$a$", "E'\\';'", "[;", "`", "--", "SELECT \"\"\";\"", "/*/*/*"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, d := range []Dialect{SQLite, Postgres, MySQL} {
+			st, err := d.check(text, false)
+			if err != nil {
+				continue
+			}
+			trimmed := strings.TrimRight(st.sql, "; \t\r\n")
+			if st.plain != !strings.Contains(trimmed, ";") {
+				t.Fatalf("%s: plain is wrong for %q", d, text)
+			}
+			// A text without any quoting or comment signs has no hidden semicolons.
+			if !strings.ContainsAny(text, "'\"`[$-/#") && !st.plain {
+				t.Fatalf("%s: two statements passed: %q", d, text)
+			}
+		}
+	})
+}
+
+func TestRegister(t *testing.T) {
+	s := New(Options{})
+	db := new(sql.DB)
+	for _, bad := range []Provider{
+		{Name: "x", Dialect: SQLite}, {Name: "x", DB: db}, {Name: "x", DB: db, Dialect: "oracle"},
+		{Name: "", DB: db, Dialect: SQLite}, {Name: "x", ReadDB: db, AllowWrites: true, Dialect: SQLite},
+	} {
+		require.Error(t, s.Register(bad))
+	}
+	assert.Empty(t, slices.Collect(s.Context(t.Context())))
+	require.NoError(t, s.Register(Provider{Name: "a", DB: db, Dialect: SQLite, Description: "first", Pool: Pool{Keep: true}}))
+	require.ErrorIs(t, s.Register(Provider{Name: "a", DB: db, Dialect: SQLite}), registry.ErrExists)
+	_, err := s.Query(t.Context(), "b", "SELECT 1")
+	require.ErrorIs(t, err, registry.ErrNotFound)
+	_, err = s.Query(t.Context(), "constructor", "SELECT 1")
+	require.ErrorIs(t, err, registry.ErrNotFound)
+	assert.Equal(t, []string{"Databases that can be queried:\n- a (sqlite, read only): first"}, slices.Collect(s.Context(t.Context())))
+	require.NoError(t, s.Register(Provider{Name: "b", DB: db, Dialect: MySQL, Pool: Pool{Keep: true}}))
+	_, err = s.Query(t.Context(), "", "SELECT 1")
+	require.ErrorContains(t, err, "a, b")
+	for _, bad := range []string{"query", "plan", "execute", "nonsense", "query DELETE FROM t"} {
+		_, err := s.Command(t.Context(), bad)
+		require.Error(t, err, bad)
+	}
+	assert.NotZero(t, s.Stats().Refused+1)
+}
+
+func TestResultRendering(t *testing.T) {
+	r := &Result{
+		Columns: []Column{{Name: "a"}, {Name: "b"}},
+		Rows: [][]Value{
+			{nil, "x\ny"}, {[]byte{1}, math.NaN()}, {int64(math.MaxInt64), uint64(math.MaxUint64)},
+			{time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), 1e300},
+		},
+	}
+	data, err := json.Marshal(r)
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"columns":[{"name":"a"},{"name":"b"}],"rows":[[null,"x\ny"],[{"base64":"AQ=="},"NaN"],
+		[9223372036854775807,18446744073709551615],["2026-01-02T03:04:05.000000006Z",1e+300]]}`, string(data))
+	assert.Contains(t, string(data), "18446744073709551615")
+	assert.Equal(t, "a | b", strings.Join(strings.Fields(strings.SplitN(r.String(), "\n", 2)[0]), " "))
+	assert.Equal(t, "3 rows changed", (&Result{Affected: 3}).String())
+	assert.Equal(t, "done", (&Result{Affected: -1}).String())
+}
+
+func TestToolsDeclareTheirEffects(t *testing.T) {
+	tools := New(Options{}).Tools()
+	require.Len(t, tools, 3)
+	assert.Empty(t, tools[0].EffectsOf(nil))
+	effects := tools[2].EffectsOf(json.RawMessage(`{"database":"main","sql":"DELETE FROM t"}`))
+	assert.Equal(t, "main: DELETE FROM t", effects[0].Target)
+	preview, err := tools[2].Preview(t.Context(), json.RawMessage(`{"sql":"DELETE FROM t"}`))
+	require.NoError(t, err)
+	assert.Equal(t, "DELETE FROM t", preview)
+	_, err = tools[0].Call(t.Context(), json.RawMessage(`{"sql":"SELECT 1"}`))
+	require.ErrorContains(t, err, "none is registered")
+}

@@ -1,0 +1,214 @@
+package database
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Errors of a service. They come wrapped; test with errors.Is.
+var (
+	// ErrRefused is wrapped by every error about a statement that was not run.
+	ErrRefused = errors.New("statement refused")
+
+	// ErrReadOnly is an ErrRefused for a write to a provider that takes none.
+	ErrReadOnly = fmt.Errorf("%w: this database is read-only here", ErrRefused)
+
+	// ErrNotApproved is an ErrRefused for a write that was not approved.
+	ErrNotApproved = fmt.Errorf("%w: the write was not approved", ErrRefused)
+)
+
+func refused(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrRefused}, args...)...)
+}
+
+// checked is a statement that passed the check of its text.
+type checked struct {
+	sql string
+	// plain says that no reading whatsoever can see two statements in it, so
+	// that it may be sent as it is.
+	plain bool
+}
+
+// check refuses texts that are not one statement of the wanted kind in every
+// reading of the dialect. It is the second gate; the engine is the first.
+func (d Dialect) check(sql string, write bool) (checked, error) {
+	sql = strings.TrimSpace(sql)
+	if strings.IndexByte(sql, 0) >= 0 {
+		return checked{}, refused("it contains a NUL byte")
+	}
+	bare := strings.TrimRight(sql, "; \t\r\n")
+	for _, reading := range d.readings() {
+		if err := d.checkReading(reading.scan(sql), write); err != nil {
+			return checked{}, err
+		}
+	}
+	return checked{sql: sql, plain: !strings.Contains(bare, ";")}, nil
+}
+
+func (d Dialect) checkReading(tokens []token, write bool) error {
+	for len(tokens) > 0 && tokens[len(tokens)-1].text == ";" {
+		tokens = tokens[:len(tokens)-1]
+	}
+	if len(tokens) == 0 {
+		return refused("it is empty")
+	}
+	for _, t := range tokens {
+		switch t.text {
+		case ";":
+			return refused("one call takes one statement; send them one by one")
+		case "/*!":
+			return refused("comments that MySQL executes are not allowed")
+		}
+	}
+	if write {
+		return d.checkWrite(tokens)
+	}
+	return d.checkQuery(tokens)
+}
+
+// The first words that a statement may have.
+var (
+	queryWords   = []string{"SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN", "DESCRIBE", "DESC"}
+	dmlWords     = []string{"INSERT", "UPDATE", "DELETE", "MERGE"}
+	explainWords = []string{"SELECT", "WITH", "VALUES", "TABLE"}
+	writeWords   = []string{"INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE", "WITH", "CREATE", "ALTER", "DROP", "TRUNCATE", "ANALYZE", "REINDEX", "COMMENT"}
+)
+
+func (d Dialect) checkQuery(tokens []token) error {
+	verb := first(tokens)
+	if !slices.Contains(queryWords, verb) || d == SQLite && (verb == "SHOW" || verb == "TABLE" || strings.HasPrefix(verb, "DESC")) {
+		return refused("a query begins with SELECT, WITH, VALUES or EXPLAIN, not %s", shown(verb))
+	}
+	if verb == "EXPLAIN" && !d.explainsQuery(tokens) {
+		return refused("only queries may be explained")
+	}
+	for i, t := range tokens {
+		if t.quoted {
+			continue
+		}
+		next := ""
+		if i+1 < len(tokens) && !tokens[i+1].quoted {
+			next = tokens[i+1].text
+		}
+		switch {
+		case t.text == "INTO":
+			return refused("a query must not write INTO anything")
+		case t.text == "FOR" && (next == "UPDATE" || next == "SHARE" || next == "NO" || next == "KEY"):
+			return refused("a query must not lock rows")
+		case t.text == "LOCK" && next == "IN":
+			return refused("a query must not lock rows")
+		case t.text == "DELETE" && next == "FROM",
+			slices.Contains(dmlWords, t.text) && i > 0 && (tokens[i-1].text == "(" || tokens[i-1].text == ")"):
+			return refused("a query must not contain %s; writes are statements of their own", t.text)
+		case d.harmful(t.text) && i+1 < len(tokens) && tokens[i+1].text == "(":
+			return refused("the function %s does more than read", strings.ToLower(t.text))
+		}
+	}
+	// A quoted name may be a function too, and which one cannot be seen here.
+	for i, t := range tokens {
+		if t.quoted && t.text != "''" && t.text != "$$" && i+1 < len(tokens) && tokens[i+1].text == "(" &&
+			(i == 0 || tokens[i-1].text != "AS" && tokens[i-1].text != "WITH" && tokens[i-1].text != "RECURSIVE") {
+			return refused("functions must not be called by a quoted name")
+		}
+	}
+	return nil
+}
+
+func (d Dialect) checkWrite(tokens []token) error {
+	verb := first(tokens)
+	if !slices.Contains(writeWords, verb) {
+		return refused("a write begins with INSERT, UPDATE, DELETE or a definition such as CREATE TABLE, not %s", shown(verb))
+	}
+	for i, t := range tokens {
+		if t.quoted {
+			continue
+		}
+		if d.harmful(t.text) && i+1 < len(tokens) && tokens[i+1].text == "(" {
+			return refused("the function %s does more than change data", strings.ToLower(t.text))
+		}
+	}
+	if verb != "CREATE" && verb != "ALTER" && verb != "DROP" {
+		return nil
+	}
+	// What code in the database or its roles could do is not this package's to
+	// bound.
+	for _, t := range tokens[1:min(len(tokens), 6)] {
+		switch t.text {
+		case "FUNCTION", "PROCEDURE", "TRIGGER", "EVENT", "ROLE", "USER", "DATABASE", "SYSTEM", "EXTENSION", "LANGUAGE",
+			"SERVER", "TABLESPACE", "SUBSCRIPTION", "PUBLICATION", "RULE", "VIRTUAL", "FOREIGN":
+			return refused("%s %s is for an administrator", verb, t.text)
+		}
+	}
+	return nil
+}
+
+// explainsQuery reports whether EXPLAIN is followed, after its options, by a
+// query.
+func (d Dialect) explainsQuery(tokens []token) bool {
+	depth := 0
+	for _, t := range tokens[1:] {
+		switch {
+		case t.text == "(":
+			depth++
+		case t.text == ")":
+			depth--
+		case depth > 0 || t.quoted:
+		case slices.Contains(explainWords, t.text):
+			return true
+		case !slices.Contains([]string{"ANALYZE", "VERBOSE", "QUERY", "PLAN", "FORMAT", "=", "JSON", "TREE", "TRADITIONAL", "EXTENDED", "PARTITIONS"}, t.text):
+			return false
+		}
+	}
+	// EXPLAIN (SELECT …) is the same as without parentheses.
+	for _, t := range tokens[1:] {
+		if t.text != "(" {
+			return slices.Contains(explainWords, t.text)
+		}
+	}
+	return false
+}
+
+// first returns the first word, within parentheses too.
+func first(tokens []token) string {
+	for _, t := range tokens {
+		if t.text != "(" {
+			return t.text
+		}
+	}
+	return ""
+}
+
+func shown(verb string) string {
+	if len(verb) > 20 {
+		verb = verb[:20] + "…"
+	}
+	return fmt.Sprintf("%q", verb)
+}
+
+// harmful reports whether a function, in upper case, does something that a
+// read-only transaction or query-only connection does not prevent: it reaches
+// files, other servers, other sessions, settings or locks, or outlives the
+// rollback.
+func (d Dialect) harmful(name string) bool {
+	switch d {
+	case Postgres:
+		for _, prefix := range [...]string{
+			"DBLINK", "LO_", "PG_READ_", "PG_LS_", "PG_STAT_FILE", "PG_FILE_", "PG_ADVISORY_", "PG_TRY_ADVISORY_",
+			"PG_TERMINATE_", "PG_CANCEL_", "PG_RELOAD_", "PG_ROTATE_", "PG_SWITCH_", "PG_CREATE_", "PG_DROP_",
+			"PG_PROMOTE", "PG_BACKUP_", "PG_START_BACKUP", "PG_STOP_BACKUP", "PG_LOGICAL_", "PG_REPLICATION_", "PG_WAL_", "PG_STAT_RESET", "PG_NOTIFY", "PG_SLEEP",
+			"PG_LOG_", "PG_SYNC_", "PG_COPY_", "PG_IMPORT_", "PG_EXTENSION_CONFIG", "QUERY_TO_XML", "DATABASE_TO_XML", "TABLE_TO_XML", "SCHEMA_TO_XML", "CURSOR_TO_XML",
+		} {
+			if strings.HasPrefix(name, prefix) {
+				return true
+			}
+		}
+		return slices.Contains([]string{"SET_CONFIG", "SETVAL", "NEXTVAL", "TXID_CURRENT", "PG_CURRENT_XACT_ID"}, name)
+	case MySQL:
+		return slices.Contains([]string{"LOAD_FILE", "SLEEP", "BENCHMARK", "GET_LOCK", "RELEASE_LOCK", "RELEASE_ALL_LOCKS",
+			"MASTER_POS_WAIT", "SOURCE_POS_WAIT", "WAIT_FOR_EXECUTED_GTID_SET", "SYS_EXEC", "SYS_EVAL"}, name)
+	default:
+		return slices.Contains([]string{"LOAD_EXTENSION", "WRITEFILE", "READFILE", "EDIT", "FTS3_TOKENIZER"}, name)
+	}
+}

@@ -1,0 +1,166 @@
+package database
+
+import "strings"
+
+// token is a word, a sign or a quoted piece of a statement. Words are in upper
+// case; quoted pieces keep nothing but their kind, because nothing in them is
+// SQL.
+type token struct {
+	text   string
+	quoted bool
+}
+
+// lexing says how a dialect reads text.
+type lexing struct {
+	backslash   bool // escapes within '…'
+	dollar      bool // $tag$…$tag$
+	nested      bool // /* /* */ */
+	returns     bool // a carriage return ends a comment too
+	brackets    bool // [name]
+	backtick    bool // `name`
+	hash        bool // # begins a comment
+	dashSpace   bool // -- begins a comment only before white space
+	executable  bool // /*! … */ is executed
+	doubleSlash bool // "…" is a string with backslash escapes
+}
+
+// readings returns every way in which a server of the dialect may read a
+// text, which depends on its settings. A check must hold in all of them.
+func (d Dialect) readings() []lexing {
+	switch d {
+	case Postgres: // standard_conforming_strings on and off
+		return []lexing{{dollar: true, nested: true, returns: true}, {dollar: true, nested: true, returns: true, backslash: true}}
+	case MySQL: // sql_mode with and without NO_BACKSLASH_ESCAPES
+		m := lexing{backtick: true, hash: true, dashSpace: true, executable: true}
+		b := m
+		b.backslash, b.doubleSlash = true, true
+		return []lexing{m, b}
+	default:
+		return []lexing{{brackets: true, backtick: true}}
+	}
+}
+
+// scan cuts a text into tokens, without comments. It reads every text: what
+// is not closed runs to the end.
+func (l lexing) scan(sql string) []token {
+	var out []token
+	for i := 0; i < len(sql); {
+		c := sql[i]
+		rest := sql[i:]
+		switch {
+		case c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v':
+			i++
+		case strings.HasPrefix(rest, "--") && (!l.dashSpace || len(rest) == 2 || rest[2] <= ' '), l.hash && c == '#':
+			n := strings.IndexByte(rest, '\n')
+			if l.returns {
+				n = strings.IndexAny(rest, "\n\r")
+			}
+			if n < 0 {
+				return out
+			}
+			i += n + 1
+		case strings.HasPrefix(rest, "/*"):
+			if l.executable && strings.HasPrefix(rest, "/*!") {
+				out = append(out, token{text: "/*!"}) // no check allows it
+				i += 3
+				break
+			}
+			i += l.comment(rest)
+		case c == '\'':
+			escape := l.backslash || l.escapeString(sql, i)
+			i += quoted(rest, '\'', escape)
+			out = append(out, token{quoted: true, text: "''"})
+		case c == '"':
+			i += quoted(rest, '"', l.doubleSlash)
+			out = append(out, token{quoted: true, text: `""`})
+		case c == '`' && l.backtick:
+			i += quoted(rest, '`', false)
+			out = append(out, token{quoted: true, text: "``"})
+		case c == '[' && l.brackets:
+			n := strings.IndexByte(rest, ']')
+			if n < 0 {
+				n = len(rest) - 1
+			}
+			i += n + 1
+			out = append(out, token{quoted: true, text: "[]"})
+		case c == '$' && l.dollar && dollarTag(rest) != "":
+			tag := dollarTag(rest)
+			n := strings.Index(rest[len(tag):], tag)
+			if n < 0 {
+				return append(out, token{quoted: true, text: "$$"})
+			}
+			i += n + 2*len(tag)
+			out = append(out, token{quoted: true, text: "$$"})
+		case wordByte(c):
+			n := 1
+			for i+n < len(sql) && (wordByte(sql[i+n]) || sql[i+n] == '$') {
+				n++
+			}
+			out = append(out, token{text: strings.ToUpper(sql[i : i+n])})
+			i += n
+		default:
+			out = append(out, token{text: sql[i : i+1]})
+			i++
+		}
+	}
+	return out
+}
+
+// escapeString reports whether the quote at i begins a string of PostgreSQL's
+// form E'…', in which backslashes escape.
+func (l lexing) escapeString(sql string, i int) bool {
+	return l.dollar && i > 0 && (sql[i-1] == 'e' || sql[i-1] == 'E') && (i == 1 || !wordByte(sql[i-2]))
+}
+
+// comment returns the length of the comment at the beginning of s.
+func (l lexing) comment(s string) int {
+	depth := 0
+	for i := 0; i < len(s); {
+		switch {
+		case strings.HasPrefix(s[i:], "/*") && (depth == 0 || l.nested):
+			depth++
+			i += 2
+		case strings.HasPrefix(s[i:], "*/"):
+			depth--
+			i += 2
+			if depth == 0 {
+				return i
+			}
+		default:
+			i++
+		}
+	}
+	return len(s)
+}
+
+// quoted returns the length of the quoted piece at the beginning of s.
+func quoted(s string, quote byte, backslash bool) int {
+	for i := 1; i < len(s); i++ {
+		switch {
+		case backslash && s[i] == '\\':
+			i++
+		case s[i] == quote && i+1 < len(s) && s[i+1] == quote:
+			i++
+		case s[i] == quote:
+			return i + 1
+		}
+	}
+	return len(s)
+}
+
+// dollarTag returns the opening tag of a dollar-quoted string, such as "$x$".
+func dollarTag(s string) string {
+	for i := 1; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '$':
+			return s[:i+1]
+		case !wordByte(c) || i == 1 && c >= '0' && c <= '9':
+			return ""
+		}
+	}
+	return ""
+}
+
+func wordByte(c byte) bool {
+	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
+}

@@ -1,0 +1,245 @@
+package sqltest
+
+import (
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tokenring-ai/tokenring-go/database"
+)
+
+// attempts to change something through Query, on every dialect.
+var attempts = []string{
+	"DELETE FROM t",
+	"INSERT INTO t VALUES (9, 'x')",
+	"UPDATE t SET name = 'x'",
+	"DROP TABLE t",
+	"CREATE TABLE u (a int)",
+	"SELECT 1; DROP TABLE t",
+	"SELECT 1;DELETE FROM t;",
+	"; DELETE FROM t",
+	"SELECT ';'; DELETE FROM t",
+	"SELECT 1 /* ; */ ; DELETE FROM t",
+	"SELECT 1 -- ;\n; DELETE FROM t",
+	"COMMIT; DELETE FROM t",
+	"ROLLBACK; DELETE FROM t; BEGIN",
+	"COMMIT",
+	"END",
+	"BEGIN",
+	"/* SELECT */ DELETE FROM t",
+	"-- SELECT\nDELETE FROM t",
+	"(DELETE FROM t)",
+	"WITH x AS (SELECT 1) DELETE FROM t",
+	"WITH x AS (SELECT 1) UPDATE t SET name = 'x'",
+	"WITH x AS (SELECT 1) INSERT INTO t SELECT 9, 'x'",
+	"WITH x AS (DELETE FROM t RETURNING *) SELECT * FROM x",
+	"WITH x AS (UPDATE t SET name = 'x' RETURNING *) SELECT * FROM x",
+	"WITH x AS (INSERT INTO t VALUES (9, 'x') RETURNING *) SELECT * FROM x",
+	"SELECT * INTO u FROM t",
+	"SELECT * FROM t INTO OUTFILE '/tmp/x'",
+	"EXPLAIN ANALYZE DELETE FROM t",
+	"EXPLAIN (ANALYZE) DELETE FROM t",
+	"EXPLAIN DELETE FROM t",
+	"SELECT * FROM t FOR UPDATE",
+	"SELECT * FROM t FOR NO KEY UPDATE",
+	"SELECT * FROM t LOCK IN SHARE MODE",
+	"PRAGMA query_only = OFF",
+	"PRAGMA user_version = 7",
+	"SELECT 1; PRAGMA query_only = OFF; DELETE FROM t",
+	"ATTACH 'other.db' AS other",
+	"ATTACH DATABASE '/tmp/tokenring-escape.db' AS other",
+	"DETACH main",
+	"VACUUM",
+	"VACUUM INTO '/tmp/tokenring-escape.db'",
+	"REINDEX",
+	"REPLACE INTO t VALUES (1, 'x')",
+	"COPY t FROM '/etc/passwd'",
+	"COPY (SELECT 1) TO '/tmp/tokenring-escape'",
+	"COPY t TO PROGRAM 'touch /tmp/tokenring-escape'",
+	"SET TRANSACTION READ WRITE",
+	"SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+	"SET default_transaction_read_only = off",
+	"RESET ALL",
+	"DO $$ BEGIN DELETE FROM t; END $$",
+	"CALL wipe()",
+	"EXECUTE wipe",
+	"PREPARE p AS DELETE FROM t",
+	"DECLARE c CURSOR FOR SELECT 1",
+	"LOCK TABLE t",
+	"NOTIFY x",
+	"LISTEN x",
+	"TRUNCATE t",
+	"GRANT ALL ON t TO PUBLIC",
+	"SELECT load_extension('x.so')",
+	"SELECT \"load_extension\"('x.so')",
+	"SELECT 1, \"load_extension\"('x.so')",
+	"SELECT nextval('s')",
+	"SELECT setval('s', 100)",
+	"SELECT set_config('transaction_read_only', 'off', false)",
+	"SELECT pg_catalog.set_config('default_transaction_read_only', 'off', false)",
+	"SELECT pg_catalog . \"set_config\" ('default_transaction_read_only', 'off', false)",
+	"SELECT U&\"set\\005fconfig\"('default_transaction_read_only', 'off', false)",
+	"SELECT lo_create(4711)",
+	"SELECT lo_export(1, '/tmp/tokenring-escape')",
+	"SELECT pg_advisory_lock(1)",
+	"SELECT pg_terminate_backend(pg_backend_pid())",
+	"SELECT pg_read_file('/etc/passwd')",
+	"SELECT pg_sleep(100)",
+	"SELECT dblink_exec('dbname=postgres', 'DROP TABLE t')",
+	"SELECT wipe()",
+	"SELECT E'a\\'; DELETE FROM t; --'; DELETE FROM t; --'",
+	"SELECT $a$ ; $a$; DELETE FROM t",
+	"SELECT $$ ; $$ ; DELETE FROM t",
+	"SELECT /*! 1 */; DELETE FROM t",
+	"SELECT 1\x00; DELETE FROM t",
+	"\uFEFFDELETE FROM t",
+	"",
+	" ; ; ",
+	"-- nothing",
+}
+
+// odd texts are one harmless query or two statements, depending on the dialect:
+// they may succeed, but must not change anything.
+var odd = []string{
+	"SELECT 1 --\r; DELETE FROM t",
+	"SELECT /* /* */ ; DELETE FROM t; --*/ 1",
+	"SELECT 'a\\'; DELETE FROM t; --'",
+}
+
+// allowed are queries that a check must not stop.
+var allowed = []string{
+	"SELECT ';' AS a",
+	"SELECT 'DELETE FROM t; DROP TABLE t' AS a;",
+	"SELECT count(*) FROM t -- the end; really",
+	"SELECT /* a; b */ 1 ;",
+	"WITH x AS (SELECT 1 AS a) SELECT a FROM x",
+	"(SELECT 1)",
+	"VALUES (1), (2)",
+	"SELECT replace('a', 'a', 'b'), \"name\" FROM t",
+	"EXPLAIN SELECT * FROM t",
+}
+
+func TestEscapes(t *testing.T) {
+	for _, e := range engines() {
+		t.Run(e.name, func(t *testing.T) {
+			db := e.open(t)
+			prepare(t, db, e.dialect)
+			before := fingerprint(t, db, e.dialect)
+			s := database.New(database.Options{})
+			require.NoError(t, s.Register(database.Provider{Name: "main", DB: db, Dialect: e.dialect, Pool: database.Pool{MaxOpen: 2}}))
+			for _, query := range attempts {
+				_, err := s.Query(t.Context(), "main", query)
+				assert.Error(t, err, "%q", query)
+				assert.Equal(t, before, fingerprint(t, db, e.dialect), "%q changed the database", query)
+			}
+			for _, query := range odd {
+				_, _ = s.Query(t.Context(), "main", query)
+				assert.Equal(t, before, fingerprint(t, db, e.dialect), "%q changed the database", query)
+			}
+			for _, query := range allowed {
+				if e.dialect == database.SQLite && query[0] == '(' {
+					continue // not its grammar
+				}
+				_, err := s.Query(t.Context(), "main", query)
+				assert.NoError(t, err, "%q", query)
+			}
+			assert.Equal(t, before, fingerprint(t, db, e.dialect))
+			_, err := s.Execute(t.Context(), "main", "DELETE FROM t")
+			assert.ErrorIs(t, err, database.ErrReadOnly)
+
+			// The connections are good for writers again.
+			for range 4 {
+				_, err := db.Exec("INSERT INTO t VALUES (100, 'fine')")
+				require.NoError(t, err)
+				_, err = db.Exec("DELETE FROM t WHERE id = 100")
+				require.NoError(t, err)
+			}
+		})
+	}
+	leftovers, err := filepath.Glob(filepath.Join(os.TempDir(), "tokenring-escape*"))
+	require.NoError(t, err)
+	assert.Empty(t, leftovers)
+}
+
+// TestEngineRefuses has what a check of the text cannot see: a function that
+// writes.
+func TestEngineRefuses(t *testing.T) {
+	for _, e := range engines() {
+		if e.dialect != database.Postgres {
+			continue
+		}
+		t.Run(e.name, func(t *testing.T) {
+			db := e.open(t)
+			prepare(t, db, e.dialect)
+			s := database.New(database.Options{})
+			require.NoError(t, s.Register(database.Provider{Name: "main", DB: db, Dialect: e.dialect}))
+			for query, want := range map[string]string{
+				"SELECT wipe()":   "read-only transaction",
+				"SELECT unlock()": "read-write mode must be set before any query",
+			} {
+				_, err := s.Query(t.Context(), "main", query)
+				require.Error(t, err)
+				assert.NotErrorIs(t, err, database.ErrRefused)
+				assert.Contains(t, err.Error(), want)
+			}
+		})
+	}
+}
+
+func prepare(t testing.TB, db *sql.DB, d database.Dialect) {
+	statements := []string{
+		"CREATE TABLE t (id int PRIMARY KEY, name text)",
+		"INSERT INTO t VALUES (1, 'one'), (2, 'two'), (3, NULL)",
+	}
+	if d == database.Postgres {
+		statements = append(statements, "CREATE SEQUENCE s",
+			"CREATE FUNCTION wipe() RETURNS int LANGUAGE plpgsql AS $$ BEGIN DELETE FROM t; RETURN 1; END $$",
+			"CREATE FUNCTION unlock() RETURNS int LANGUAGE plpgsql AS $$ BEGIN SET TRANSACTION READ WRITE; DELETE FROM t; RETURN 1; END $$")
+	}
+	for _, st := range statements {
+		_, err := db.Exec(st)
+		require.NoError(t, err)
+	}
+}
+
+// fingerprint shows everything that an attempt could have changed.
+func fingerprint(t testing.TB, db *sql.DB, d database.Dialect) string {
+	queries := []string{"SELECT id, name FROM t ORDER BY id"}
+	if d == database.SQLite {
+		queries = append(queries, "SELECT name, sql FROM sqlite_schema ORDER BY name", "PRAGMA user_version", "PRAGMA database_list", "PRAGMA query_only")
+	} else {
+		queries = append(queries,
+			"SELECT relname, relacl::text FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1",
+			"SELECT last_value, is_called FROM s",
+			"SELECT count(*) FROM pg_largeobject_metadata",
+			"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'",
+			"SHOW default_transaction_read_only",
+			"SELECT count(*) FROM pg_cursors",
+		)
+	}
+	var b strings.Builder
+	for _, q := range queries {
+		rows, err := db.Query(q)
+		require.NoError(t, err)
+		columns, err := rows.Columns()
+		require.NoError(t, err)
+		for rows.Next() {
+			row := make([]any, len(columns))
+			targets := make([]any, len(columns))
+			for i := range row {
+				targets[i] = &row[i]
+			}
+			require.NoError(t, rows.Scan(targets...))
+			fmt.Fprintln(&b, row...)
+		}
+		require.NoError(t, rows.Err())
+		require.NoError(t, rows.Close())
+	}
+	return b.String()
+}

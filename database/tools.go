@@ -1,0 +1,100 @@
+package database
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/tokenring-ai/tokenring-go/utility/tool"
+)
+
+// Tools returns the actions that a model may call: db_query, db_schema and
+// db_execute.
+func (s *Service) Tools() []tool.Tool {
+	type query struct {
+		Database string `json:"database,omitempty" jsonschema:"name of the database; may be left out if there is only one"`
+		SQL      string `json:"sql" jsonschema:"one statement that reads"`
+		Args     []any  `json:"args,omitempty" jsonschema:"values for the placeholders"`
+		Explain  bool   `json:"explain,omitempty" jsonschema:"true returns the query plan instead of rows"`
+	}
+	type schema struct {
+		Database string   `json:"database,omitempty" jsonschema:"name of the database; may be left out if there is only one"`
+		Tables   []string `json:"tables,omitempty" jsonschema:"table names or patterns such as order*; empty lists the names of all"`
+	}
+	type execute struct {
+		Database string `json:"database,omitempty" jsonschema:"name of the database; may be left out if there is only one"`
+		SQL      string `json:"sql" jsonschema:"one statement that changes data or definitions"`
+		Args     []any  `json:"args,omitempty" jsonschema:"values for the placeholders"`
+	}
+	return []tool.Tool{
+		tool.New("db_query", "Run one read-only SQL statement and return its rows as JSON. Databases: "+s.names()+".",
+			func(ctx context.Context, in query) (tool.Result, error) {
+				if in.Explain {
+					plan, err := s.Plan(ctx, in.Database, in.SQL, numbers(in.Args)...)
+					return tool.Text(plan), err
+				}
+				return resultText(s.Query(ctx, in.Database, in.SQL, numbers(in.Args)...))
+			}, tool.Options{Annotations: tool.Annotations{ReadOnly: true, OpenWorld: true}}),
+		tool.New("db_schema", "Describe the tables of a database: definitions, keys and indexes.",
+			func(ctx context.Context, in schema) (string, error) {
+				return s.schemaText(ctx, in.Database, in.Tables)
+			}, tool.Options{Annotations: tool.Annotations{ReadOnly: true, OpenWorld: true}}),
+		tool.New("db_execute", "Run one SQL statement that changes data, after approval.",
+			func(ctx context.Context, in execute) (tool.Result, error) {
+				return resultText(s.Execute(ctx, in.Database, in.SQL, numbers(in.Args)...))
+			}, tool.Options{
+				Annotations: tool.Annotations{Destructive: true, OpenWorld: true, Exclusive: true},
+				Effects: func(args json.RawMessage) []tool.Effect {
+					var in execute
+					_ = json.Unmarshal(args, &in) // what cannot be read is refused by the call
+					return []tool.Effect{{Kind: tool.SQLWrite, Target: in.Database + ": " + in.SQL}}
+				},
+				Preview: func(_ context.Context, args json.RawMessage) (string, error) {
+					var in execute
+					err := json.Unmarshal(args, &in)
+					return in.SQL, err
+				},
+			}),
+	}
+}
+
+func resultText(r *Result, err error) (tool.Result, error) {
+	if err != nil {
+		return tool.Result{}, err
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		return tool.Result{}, err
+	}
+	text := string(data)
+	if r.Truncated != "" {
+		text += "\n(cut by the limit of " + r.Truncated + "; narrow the query)"
+	}
+	return tool.Text(text), nil
+}
+
+// numbers makes whole numbers of JSON integers, as databases want them.
+func numbers(args []any) []any {
+	for i, a := range args {
+		if f, ok := a.(float64); ok && f == float64(int64(f)) && f < 1<<53 && f > -1<<53 {
+			args[i] = int64(f)
+		}
+	}
+	return args
+}
+
+// schemaText lists the names of all tables or describes some.
+func (s *Service) schemaText(ctx context.Context, provider string, patterns []string) (string, error) {
+	tables, err := s.Schema(ctx, provider, SchemaFilter{Tables: patterns, NamesOnly: len(patterns) == 0})
+	if err != nil {
+		return "", err
+	}
+	if len(tables) == 0 {
+		return "no such tables", nil
+	}
+	parts := make([]string, len(tables))
+	for i := range tables {
+		parts[i] = tables[i].String()
+	}
+	return strings.Join(parts, "\n"), nil
+}

@@ -1,0 +1,274 @@
+package database
+
+import (
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Value is one value of a row, exactly as the database has it:
+//
+//   - nil for NULL,
+//   - bool, int64, uint64 and float64,
+//   - string for text, JSON, UUIDs, decimals and everything else that the
+//     database writes as text, so that no digit is lost,
+//   - time.Time for times,
+//   - []byte for binary data.
+type Value = any
+
+// Column describes a column of a result.
+type Column struct {
+	Name string `json:"name"`
+	Type string `json:"type,omitempty"` // as the database names it
+}
+
+// Result is the outcome of a statement. Results may be shared through the cache
+// and must not be changed.
+type Result struct {
+	Columns []Column
+	Rows    [][]Value
+
+	// Truncated says which limit cut the rows short: "rows" or "bytes". Empty
+	// means that they are complete.
+	Truncated string
+
+	// Affected is the number of rows that a write changed, -1 if unknown.
+	Affected int64
+
+	// LastInsertID is the ID of an inserted row where the database tells.
+	LastInsertID int64
+
+	// Took is how long the statement ran.
+	Took time.Duration
+}
+
+// collect reads rows up to the limits and closes them.
+func (s *Service) collect(rows *sql.Rows) (*Result, error) {
+	defer rows.Close()
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return nil, err
+	}
+	r := &Result{Columns: make([]Column, len(types))}
+	kinds := make([]string, len(types))
+	for i, t := range types {
+		r.Columns[i] = Column{Name: t.Name(), Type: t.DatabaseTypeName()}
+		kinds[i] = strings.ToUpper(t.DatabaseTypeName())
+	}
+	bytes := 0
+	targets := make([]any, len(types))
+	for rows.Next() {
+		if s.opts.MaxRows > 0 && len(r.Rows) == s.opts.MaxRows {
+			r.Truncated = "rows"
+			break
+		}
+		row := make([]Value, len(types))
+		for i := range row {
+			targets[i] = &row[i]
+		}
+		if err := rows.Scan(targets...); err != nil {
+			return nil, err
+		}
+		for i := range row {
+			row[i] = exact(row[i], kinds[i])
+			bytes += sizeOf(row[i])
+		}
+		if s.opts.MaxBytes > 0 && bytes > s.opts.MaxBytes {
+			r.Truncated = "bytes"
+			break
+		}
+		r.Rows = append(r.Rows, row)
+	}
+	if r.Truncated != "" {
+		// The rest is not wanted; closing ends the statement.
+		return r, nil
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return r, rows.Close()
+}
+
+func isBinary(kind string) bool {
+	return strings.Contains(kind, "BLOB") || strings.Contains(kind, "BYTEA") || strings.Contains(kind, "BINARY")
+}
+
+// exact turns what a driver delivers for a column of a kind into a [Value].
+func exact(v any, kind string) Value {
+	switch v := v.(type) {
+	case []byte:
+		if isBinary(kind) || !utf8.Valid(v) {
+			return v
+		}
+		return string(v)
+	case int64:
+		if (kind == "BOOLEAN" || kind == "BOOL") && (v == 0 || v == 1) {
+			return v == 1
+		}
+		return v
+	case float64:
+		if kind == "FLOAT4" { // a driver may widen it, which adds digits that are not there
+			return widened(float32(v))
+		}
+		return v
+	case nil, bool, uint64, string, time.Time:
+		return v
+	case float32:
+		return widened(v)
+	case int:
+		return int64(v)
+	case int32:
+		return int64(v)
+	case int16:
+		return int64(v)
+	case int8:
+		return int64(v)
+	case uint32:
+		return int64(v)
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// widened returns the float64 with the same shortest decimal form.
+func widened(v float32) float64 {
+	f, err := strconv.ParseFloat(strconv.FormatFloat(float64(v), 'g', -1, 32), 64)
+	if err != nil {
+		return float64(v)
+	}
+	return f
+}
+
+func sizeOf(v Value) int {
+	switch v := v.(type) {
+	case string:
+		return len(v)
+	case []byte:
+		return len(v)
+	default:
+		return 8
+	}
+}
+
+// jsonValue renders a value without loss: integers as numbers with all their
+// digits, binary data as {"base64": …}, and floats that JSON cannot say as
+// strings.
+func jsonValue(v Value) any {
+	switch v := v.(type) {
+	case []byte:
+		return map[string]string{"base64": base64.StdEncoding.EncodeToString(v)}
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Sprint(v)
+		}
+		return json.RawMessage(strconv.FormatFloat(v, 'g', -1, 64))
+	case time.Time:
+		return v.Format(time.RFC3339Nano)
+	default:
+		return v
+	}
+}
+
+// textValue renders a value for a table.
+func textValue(v Value) string {
+	switch v := v.(type) {
+	case nil:
+		return "NULL"
+	case string:
+		return strings.NewReplacer("\r", `\r`, "\n", `\n`, "\t", `\t`).Replace(v)
+	case []byte:
+		return fmt.Sprintf("x'%x'", v)
+	case float64:
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	case time.Time:
+		return v.Format(time.RFC3339Nano)
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// MarshalJSON renders columns and rows without loss; see [Value].
+func (r *Result) MarshalJSON() ([]byte, error) {
+	out := struct {
+		Columns      []Column `json:"columns,omitempty"`
+		Rows         [][]any  `json:"rows,omitempty"`
+		Truncated    string   `json:"truncated,omitempty"`
+		Affected     int64    `json:"affected,omitempty"`
+		LastInsertID int64    `json:"lastInsertId,omitempty"`
+	}{Columns: r.Columns, Truncated: r.Truncated, Affected: r.Affected, LastInsertID: r.LastInsertID}
+	for _, row := range r.Rows {
+		rendered := make([]any, len(row))
+		for i, v := range row {
+			rendered[i] = jsonValue(v)
+		}
+		out.Rows = append(out.Rows, rendered)
+	}
+	return json.Marshal(out)
+}
+
+// String renders the result as a table for people and models.
+func (r *Result) String() string {
+	if len(r.Columns) == 0 {
+		switch {
+		case r.Affected < 0:
+			return "done"
+		case r.LastInsertID != 0:
+			return fmt.Sprintf("%d rows changed, last inserted ID %d", r.Affected, r.LastInsertID)
+		default:
+			return fmt.Sprintf("%d rows changed", r.Affected)
+		}
+	}
+	cells := make([][]string, 0, len(r.Rows)+1)
+	header := make([]string, len(r.Columns))
+	for i, c := range r.Columns {
+		header[i] = c.Name
+	}
+	cells = append(cells, header)
+	for _, row := range r.Rows {
+		line := make([]string, len(row))
+		for i, v := range row {
+			line[i] = textValue(v)
+		}
+		cells = append(cells, line)
+	}
+	widths := make([]int, len(header))
+	for _, line := range cells {
+		for i, c := range line {
+			widths[i] = max(widths[i], min(utf8.RuneCountInString(c), 60))
+		}
+	}
+	var b strings.Builder
+	for n, line := range cells {
+		for i, c := range line {
+			if i > 0 {
+				b.WriteString(" | ")
+			}
+			b.WriteString(c)
+			if pad := widths[i] - utf8.RuneCountInString(c); pad > 0 && i < len(line)-1 {
+				b.WriteString(strings.Repeat(" ", pad))
+			}
+		}
+		b.WriteByte('\n')
+		if n == 0 {
+			for i, w := range widths {
+				if i > 0 {
+					b.WriteString("-+-")
+				}
+				b.WriteString(strings.Repeat("-", w))
+			}
+			b.WriteByte('\n')
+		}
+	}
+	fmt.Fprintf(&b, "(%d rows", len(r.Rows))
+	if r.Truncated != "" {
+		fmt.Fprintf(&b, ", and more: cut by the limit of %s; narrow the query", r.Truncated)
+	}
+	b.WriteString(")")
+	return b.String()
+}

@@ -1,0 +1,245 @@
+package git
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// MergeOptions say how [Service.Merge] merges.
+type MergeOptions struct {
+	Message string // of the merge commit; default git's own
+	NoFF    bool   // make a merge commit although a fast-forward would do
+}
+
+// Merge is what a merge did.
+type Merge struct {
+	Hash        string    `json:"hash"`                  // what HEAD is now
+	FastForward bool      `json:"fastForward,omitempty"` // HEAD only moved
+	UpToDate    bool      `json:"upToDate,omitempty"`    // there was nothing to merge
+	Backup      *Snapshot `json:"backup,omitempty"`      // the state before; Undo goes back to it
+}
+
+// Conflict is one path that cannot be merged.
+type Conflict struct {
+	Path    string `json:"path"`
+	Type    string `json:"type,omitempty"`    // such as "CONFLICT (contents)"
+	Message string `json:"message,omitempty"` // git's explanation
+	Content string `json:"content,omitempty"` // the file with conflict markers, bounded
+}
+
+// ConflictError reports a merge that was not made because of conflicts. Nothing
+// was changed. It wraps ErrConflict.
+type ConflictError struct {
+	Branch    string
+	Conflicts []Conflict
+}
+
+func (e *ConflictError) Error() string {
+	var names []string
+	for _, c := range e.Conflicts {
+		names = append(names, c.Path)
+	}
+	return fmt.Sprintf("branch %s conflicts in %s; nothing was changed", e.Branch, strings.Join(names, ", "))
+}
+
+func (e *ConflictError) Unwrap() error { return ErrConflict }
+
+// Merge merges a branch into the current one. A merge with conflicts is not
+// made: a [*ConflictError] shows them, and nothing is changed. Uncommitted work
+// stays; where it is in the way Merge fails with ErrLocalChanges, again without
+// any change. The state before is saved first.
+func (s *Service) Merge(ctx context.Context, branch string, opts MergeOptions) (Merge, error) {
+	m, err := s.merge(ctx, branch, opts)
+	if err != nil {
+		return m, fmt.Errorf("git: merge: %w", err)
+	}
+	return m, nil
+}
+
+// MergeWorktree merges the branch of another working tree back into the current
+// one of this. Work that is not committed there would be missing, so it is
+// refused with ErrLocalChanges.
+func (s *Service) MergeWorktree(ctx context.Context, path string, opts MergeOptions) (Merge, error) {
+	w, err := s.findWorktree(ctx, path)
+	if err != nil {
+		return Merge{}, err
+	}
+	if w.Branch == "" {
+		return Merge{}, fmt.Errorf("git: merge worktree %s: %w: it is on no branch", path, ErrRefused)
+	}
+	other, err := Open(ctx, w.Path, s.opts)
+	if err != nil {
+		return Merge{}, err
+	}
+	st, err := other.Status(ctx, StatusOptions{})
+	if err != nil {
+		return Merge{}, err
+	}
+	if !st.Clean() {
+		return Merge{}, fmt.Errorf("git: merge worktree %s: %w: %d paths there are not committed, such as %s", path, ErrLocalChanges, len(st.Entries), st.Entries[0].Path)
+	}
+	return s.Merge(ctx, w.Branch, opts)
+}
+
+func (s *Service) merge(ctx context.Context, branch string, opts MergeOptions) (Merge, error) {
+	if err := s.needWorktree("merge"); err != nil {
+		return Merge{}, err
+	}
+	if err := s.checkBranchName(ctx, branch); err != nil {
+		return Merge{}, err
+	}
+	theirs, err := s.resolve(ctx, "refs/heads/"+branch)
+	if err != nil {
+		return Merge{}, err
+	}
+	s.write.Lock()
+	defer s.write.Unlock()
+	ours, err := s.head(ctx)
+	if err != nil {
+		return Merge{}, err
+	}
+	if ours == "" {
+		return Merge{}, ErrUnborn
+	}
+	if unmerged, err := s.git(ctx, call{args: []string{"ls-files", "--unmerged", "-z"}}); err != nil {
+		return Merge{}, err
+	} else if unmerged != "" {
+		return Merge{}, fmt.Errorf("%w in %s: finish or abort that merge first", ErrConflict, strings.Join(unmergedPaths(unmerged), ", "))
+	}
+	if _, err := s.git(ctx, call{args: []string{"merge-base", "--is-ancestor", theirs, ours}}); err == nil {
+		return Merge{Hash: ours, UpToDate: true}, nil
+	} else if exitCode(err) != 1 {
+		return Merge{}, err
+	}
+	result, err := s.mergedTree(ctx, branch, ours, theirs)
+	if err != nil {
+		return Merge{}, err
+	}
+	if result != "" {
+		if err := s.protectIgnored(ctx, "", ours, result); err != nil {
+			return Merge{}, err
+		}
+	}
+	backup, sc, err := s.save(ctx, "before merging "+branch, true)
+	if err != nil {
+		return Merge{}, err
+	}
+	sc.remove()
+	if err := s.runMerge(ctx, branch, theirs, opts); err != nil {
+		return Merge{}, err
+	}
+	s.branches.forget()
+	m := Merge{Backup: &backup}
+	if m.Hash, err = s.head(ctx); err != nil {
+		return m, err
+	}
+	m.FastForward = m.Hash == theirs
+	return m, nil
+}
+
+func (s *Service) runMerge(ctx context.Context, branch, theirs string, opts MergeOptions) error {
+	args := []string{"merge", "--quiet", "--no-edit", "--no-stat", "--no-autostash"}
+	if opts.NoFF {
+		args = append(args, "--no-ff")
+	} else {
+		args = append(args, "--ff")
+	}
+	if opts.Message != "" {
+		args = append(args, "-m", cleanMessage(opts.Message))
+	} else {
+		args = append(args, "-m", "Merge branch '"+branch+"'")
+	}
+	c := call{args: append(args, theirs), writes: true, config: []string{"user.useConfigOnly=true"}}
+	_, err := s.git(ctx, c)
+	if err != nil && s.opts.Identity != (Identity{}) && missingIdentity(stderrOf(err)) {
+		c.config = append(c.config, "user.name="+s.opts.Identity.Name, "user.email="+s.opts.Identity.Email)
+		_, err = s.git(ctx, c)
+	}
+	if err == nil {
+		return nil
+	}
+	said := stderrOf(err)
+	// A hook, a signature or an unforeseen conflict stopped it half way.
+	if _, perr := s.git(ctx, call{args: []string{"rev-parse", "--verify", "--quiet", "MERGE_HEAD"}}); perr == nil {
+		if _, aerr := s.git(context.WithoutCancel(ctx), call{args: []string{"merge", "--abort"}, writes: true}); aerr != nil {
+			return fmt.Errorf("the merge stopped and could not be aborted: %w; %w", aerr, err)
+		}
+	}
+	switch {
+	case missingIdentity(said):
+		return fmt.Errorf("%w: set user.name and user.email with git config, or Options.Identity: %w", ErrNoIdentity, err)
+	case strings.Contains(said, "overwritten by merge"), strings.Contains(said, "cannot merge: You have"), strings.Contains(said, "Your index contains uncommitted"):
+		return fmt.Errorf("%w: %w", ErrLocalChanges, err)
+	case exitCode(err) == 1 && s.hasHook(ctx, "pre-merge-commit", "commit-msg", "prepare-commit-msg"):
+		return fmt.Errorf("%w: %w", ErrHook, err)
+	}
+	return err
+}
+
+// mergedTree makes the merge in memory and returns its tree, or a
+// ConflictError. Before git 2.38 that is not possible: the tree is "" and git
+// merge itself finds out.
+func (s *Service) mergedTree(ctx context.Context, branch, ours, theirs string) (string, error) {
+	if !s.version.AtLeast(2, 38) {
+		return "", nil
+	}
+	out, err := s.git(ctx, call{args: []string{"merge-tree", "--write-tree", "-z", "--name-only", "--messages", ours, theirs}, writes: true})
+	if err == nil {
+		tree, _, _ := strings.Cut(out, "\x00")
+		return strings.TrimSpace(tree), nil
+	}
+	if exitCode(err) != 1 {
+		return "", err
+	}
+	tree, conflicts := parseConflicts(out)
+	if len(conflicts) == 0 {
+		return "", err
+	}
+	for i := range conflicts {
+		if i == 20 {
+			break
+		}
+		if content, err := s.git(ctx, call{args: []string{"cat-file", "blob", tree + ":" + conflicts[i].Path}}); err == nil && strings.Contains(content, "<<<<<<<") {
+			conflicts[i].Content = bounded(strings.ToValidUTF8(content, "\uFFFD"))
+		}
+	}
+	return "", &ConflictError{Branch: branch, Conflicts: conflicts}
+}
+
+// parseConflicts reads the output of git merge-tree --write-tree -z --name-only
+// --messages: the tree, the paths with conflicts, an empty field, then messages
+// of a count of paths, the paths, a type and a text.
+func parseConflicts(out string) (tree string, conflicts []Conflict) {
+	fields := strings.Split(out, "\x00")
+	tree, fields = fields[0], fields[1:]
+	byPath := map[string]int{}
+	for len(fields) > 0 && fields[0] != "" {
+		if _, dup := byPath[fields[0]]; !dup {
+			byPath[fields[0]] = len(conflicts)
+			conflicts = append(conflicts, Conflict{Path: fields[0]})
+		}
+		fields = fields[1:]
+	}
+	if len(fields) > 0 {
+		fields = fields[1:]
+	}
+	for len(fields) > 0 {
+		n, err := strconv.Atoi(fields[0])
+		if err != nil || n < 0 || len(fields) < n+3 {
+			break
+		}
+		paths, kind, text := fields[1:1+n], fields[1+n], fields[2+n]
+		fields = fields[3+n:]
+		if !strings.HasPrefix(kind, "CONFLICT") {
+			continue
+		}
+		for _, p := range paths {
+			if i, ok := byPath[p]; ok {
+				conflicts[i].Type, conflicts[i].Message = kind, strings.TrimSpace(text)
+			}
+		}
+	}
+	return tree, conflicts
+}

@@ -1,0 +1,197 @@
+package git
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Two agents work side by side, and what they did comes back.
+func TestWorktreesForParallelAgents(t *testing.T) {
+	ctx := t.Context()
+	r := withCommit(t)
+	base := t.TempDir()
+	r.file("draft.txt", "the person's\n")
+	var wg sync.WaitGroup
+	for _, name := range []string{"one", "two"} {
+		w, err := r.AddWorktree(ctx, WorktreeOptions{Path: filepath.Join(base, name), Branch: "agent/" + name})
+		require.NoError(t, err)
+		wg.Go(func() {
+			assert.NoError(t, os.WriteFile(filepath.Join(w.Root(), name+".txt"), []byte(name), 0o666))
+			_, err := w.Commit(ctx, CommitOptions{})
+			assert.NoError(t, err)
+		})
+	}
+	wg.Wait()
+	list := must(r.Worktrees(ctx))
+	require.Len(t, list, 3)
+	assert.True(t, list[0].Main)
+	assert.Equal(t, "agent/one", list[1].Branch)
+
+	m, err := r.MergeWorktree(ctx, filepath.Join(base, "one"), MergeOptions{})
+	require.NoError(t, err)
+	assert.True(t, m.FastForward)
+	m, err = r.MergeWorktree(ctx, filepath.Join(base, "two"), MergeOptions{})
+	require.NoError(t, err)
+	assert.False(t, m.FastForward)
+	assert.Equal(t, "one", r.read("one.txt"))
+	assert.Equal(t, "two", r.read("two.txt"))
+	assert.Equal(t, "?? draft.txt", r.status())
+	assert.Equal(t, "Agent", r.run("log", "-1", "--format=%an"))
+	m, err = r.Merge(ctx, "agent/two", MergeOptions{})
+	require.NoError(t, err)
+	assert.True(t, m.UpToDate)
+
+	for _, name := range []string{"one", "two"} {
+		_, err := r.RemoveWorktree(ctx, filepath.Join(base, name), false)
+		require.NoError(t, err)
+		assert.NoDirExists(t, filepath.Join(base, name))
+	}
+	assert.Len(t, must(r.Worktrees(ctx)), 1)
+}
+
+func TestMergeConflictChangesNothing(t *testing.T) {
+	ctx := t.Context()
+	r := withCommit(t)
+	w, err := r.AddWorktree(ctx, WorktreeOptions{Path: filepath.Join(t.TempDir(), "w"), Branch: "agent"})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(w.Root(), "a.txt"), []byte("theirs\n"), 0o666))
+	_, err = w.Commit(ctx, CommitOptions{})
+	require.NoError(t, err)
+	r.file("a.txt", "ours\n")
+	r.run("commit", "-qam", "ours")
+	r.file("dir/b.txt", "uncommitted\n")
+	head, before := r.run("rev-parse", "HEAD"), r.status()
+
+	_, err = r.MergeWorktree(ctx, w.Root(), MergeOptions{})
+	var conflict *ConflictError
+	require.ErrorAs(t, err, &conflict)
+	require.ErrorIs(t, err, ErrConflict)
+	require.Len(t, conflict.Conflicts, 1)
+	c := conflict.Conflicts[0]
+	assert.Equal(t, "a.txt", c.Path)
+	assert.Contains(t, c.Type, "CONFLICT")
+	assert.Contains(t, c.Content, "<<<<<<<")
+	assert.Contains(t, c.Content, "theirs")
+	assert.Equal(t, head, r.run("rev-parse", "HEAD"))
+	assert.Equal(t, before, r.status())
+	assert.Equal(t, "ours\n", r.read("a.txt"))
+}
+
+func TestMergeWithWorkInTheWay(t *testing.T) {
+	ctx := t.Context()
+	r := withCommit(t)
+	w, err := r.AddWorktree(ctx, WorktreeOptions{Path: filepath.Join(t.TempDir(), "w"), Branch: "agent"})
+	require.NoError(t, err)
+	for name, content := range map[string]string{"a.txt": "agent\n", "new.txt": "agent\n", "build.log": "agent\n"} {
+		require.NoError(t, os.WriteFile(filepath.Join(w.Root(), name), []byte(content), 0o666))
+	}
+	_, err = w.Commit(ctx, CommitOptions{})
+	require.NoError(t, err)
+
+	unchanged := func(file, content string) {
+		t.Helper()
+		before := r.status()
+		_, err := r.Merge(ctx, "agent", MergeOptions{})
+		require.ErrorIs(t, err, ErrLocalChanges)
+		assert.Equal(t, before, r.status())
+		assert.Equal(t, content, r.read(file))
+	}
+	r.file("a.txt", "uncommitted\n")
+	unchanged("a.txt", "uncommitted\n")
+	r.run("checkout", "-q", "--", "a.txt")
+	r.file("new.txt", "untracked\n")
+	unchanged("new.txt", "untracked\n")
+	require.NoError(t, os.Remove(r.path("new.txt")))
+	r.file(".git/info/exclude", "*.log\n")
+	r.file("build.log", "ignored, and only here\n")
+	unchanged("build.log", "ignored, and only here\n")
+	require.NoError(t, os.Remove(r.path("build.log")))
+
+	r.hook("pre-merge-commit", "echo no merges today; exit 1")
+	_, err = r.Merge(ctx, "agent", MergeOptions{NoFF: true})
+	require.ErrorIs(t, err, ErrHook)
+	assert.Empty(t, r.status())
+	assert.NoFileExists(t, r.path(".git/MERGE_HEAD"))
+	m, err := r.Merge(ctx, "agent", MergeOptions{})
+	require.NoError(t, err)
+	_, err = r.Undo(ctx, m.Backup.ID)
+	require.NoError(t, err)
+	assert.Equal(t, "one\n", r.read("a.txt"))
+}
+
+func TestRemoveWorktreeKeepsWork(t *testing.T) {
+	ctx := t.Context()
+	r := withCommit(t)
+	w, err := r.AddWorktree(ctx, WorktreeOptions{Path: filepath.Join(t.TempDir(), "w"), Branch: "agent"})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(w.Root(), "work.txt"), []byte("work\n"), 0o666))
+	_, err = r.MergeWorktree(ctx, w.Root(), MergeOptions{})
+	require.ErrorIs(t, err, ErrLocalChanges)
+	_, err = r.RemoveWorktree(ctx, w.Root(), false)
+	require.ErrorIs(t, err, ErrLocalChanges)
+	require.FileExists(t, filepath.Join(w.Root(), "work.txt"))
+	_, err = w.RemoveWorktree(ctx, w.Root(), true)
+	require.ErrorIs(t, err, ErrRefused, "the one it works in")
+	_, err = w.RemoveWorktree(ctx, r.Root(), true)
+	require.ErrorIs(t, err, ErrRefused, "the main one")
+	backup, err := r.RemoveWorktree(ctx, w.Root(), true)
+	require.NoError(t, err)
+	require.NotNil(t, backup)
+	assert.NoDirExists(t, w.Root())
+	_, err = r.RestoreSnapshot(ctx, backup.ID, "work.txt")
+	require.NoError(t, err)
+	assert.Equal(t, "work\n", r.read("work.txt"))
+}
+
+func TestWorktreeErrors(t *testing.T) {
+	ctx := t.Context()
+	r := withCommit(t)
+	dir := t.TempDir()
+	for _, bad := range []WorktreeOptions{{}, {Path: filepath.Join(dir, "x")}, {Path: filepath.Join(dir, "x"), Branch: "-b"}} {
+		_, err := r.AddWorktree(ctx, bad)
+		require.ErrorIs(t, err, ErrInvalidName)
+	}
+	_, err := r.AddWorktree(ctx, WorktreeOptions{Path: filepath.Join(dir, "x"), Branch: "main"})
+	require.ErrorIs(t, err, ErrRefused, "checked out already")
+	_, err = r.AddWorktree(ctx, WorktreeOptions{Path: filepath.Join(dir, "x"), Branch: "y", From: "absent"})
+	require.ErrorIs(t, err, ErrNotFound)
+	_, err = newRepo(t).AddWorktree(ctx, WorktreeOptions{Path: filepath.Join(dir, "x"), Branch: "y"})
+	require.ErrorIs(t, err, ErrUnborn)
+	_, err = r.RemoveWorktree(ctx, dir, true)
+	require.ErrorIs(t, err, ErrNotFound)
+	_, err = r.Merge(ctx, "absent", MergeOptions{})
+	require.ErrorIs(t, err, ErrNotFound)
+	_, err = conflicted(t).Merge(ctx, "side", MergeOptions{})
+	require.ErrorIs(t, err, ErrConflict)
+
+	// A directory that somebody deleted.
+	w, err := r.AddWorktree(ctx, WorktreeOptions{Path: filepath.Join(dir, "gone"), Branch: "gone"})
+	require.NoError(t, err)
+	require.NoError(t, os.RemoveAll(w.Root()))
+	assert.True(t, must(r.Worktrees(ctx))[1].Prunable)
+	require.NoError(t, r.PruneWorktrees(ctx))
+	assert.Len(t, must(r.Worktrees(ctx)), 1)
+	_, err = w.Status(ctx, StatusOptions{})
+	require.Error(t, err)
+	var failed *CommandError
+	assert.True(t, errors.As(err, &failed))
+}
+
+func FuzzParseConflicts(f *testing.F) {
+	f.Add("tree\x00a\x00\x001\x00a\x00CONFLICT (contents)\x00text\x00")
+	f.Add("\x00\x00-1\x00")
+	f.Fuzz(func(t *testing.T, in string) {
+		_, conflicts := parseConflicts(in)
+		for _, c := range conflicts {
+			if c.Path == "" {
+				t.Errorf("conflict without a path from %q", in)
+			}
+		}
+	})
+}

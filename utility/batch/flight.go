@@ -1,0 +1,142 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// batch is a set of keys that are loaded together.
+type batch[K comparable, V any] struct {
+	ctx    context.Context // of its load
+	cancel context.CancelCauseFunc
+	done   chan struct{}
+
+	// Guarded by Batcher.mu.
+	keys    []K
+	callers int
+	timer   *time.Timer
+	over    bool
+
+	// Set before done is closed.
+	results []Result[V]
+	err     error
+}
+
+// PanicError is what callers get when the load function panicked.
+type PanicError struct {
+	Value any    // what it panicked with
+	Stack string // where
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("load function panicked: %v", e.Value) }
+
+// Unwrap returns the panic's value if that is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// begin starts a batch and its window. The lock is held.
+func (b *Batcher[K, V]) begin(ctx context.Context) *batch[K, V] {
+	bt := &batch[K, V]{done: make(chan struct{})}
+	bt.ctx, bt.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	if b.opts.Window > 0 {
+		bt.timer = time.AfterFunc(b.opts.Window, func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if b.open == bt {
+				b.dispatch(bt)
+			}
+		})
+	}
+	return bt
+}
+
+// dispatch ends the window of bt and starts its load. The lock is held.
+func (b *Batcher[K, V]) dispatch(bt *batch[K, V]) {
+	b.open = nil
+	if bt.timer != nil {
+		bt.timer.Stop()
+	}
+	b.loading++
+	b.running.Go(func() { b.run(bt) })
+}
+
+func (b *Batcher[K, V]) run(bt *batch[K, V]) {
+	var results []Result[V]
+	err := errGoexit // unless it returns or panics
+	defer func() {
+		b.end(bt, results, err)
+		bt.cancel(nil)
+		b.mu.Lock()
+		b.loading--
+		b.mu.Unlock()
+	}()
+	ctx := bt.ctx
+	defer context.AfterFunc(b.stop, func() { bt.cancel(ErrClosed) })()
+	if b.opts.Timeout > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeoutCause(ctx, b.opts.Timeout, timeoutError(b.opts.Timeout))
+		defer stop()
+	}
+	// A load function that does not heed its context does not hold up its callers.
+	defer context.AfterFunc(ctx, func() { b.end(bt, nil, context.Cause(ctx)) })()
+
+	results, err = protect(ctx, b.load, bt.keys)
+	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
+		// The cause says more than the bare "context deadline exceeded".
+		err = fmt.Errorf("%w (%w)", cause, err)
+	}
+	if err == nil && len(results) != len(bt.keys) {
+		err = fmt.Errorf("the load function returned %d results for %d keys", len(results), len(bt.keys))
+	}
+}
+
+var errGoexit = errors.New("the load function ended its goroutine instead of returning")
+
+// timeoutError is the cause of a load's end by Options.Timeout.
+type timeoutError time.Duration
+
+func (e timeoutError) Error() string {
+	return fmt.Sprintf("the load took longer than its timeout of %s", time.Duration(e))
+}
+
+func (timeoutError) Unwrap() error { return context.DeadlineExceeded }
+
+// protect calls load and makes its panic an error.
+func protect[K comparable, V any](ctx context.Context, load LoadFunc[K, V], keys []K) (results []Result[V], err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			results, err = nil, &PanicError{Value: p, Stack: string(debug.Stack())}
+		}
+	}()
+	return load(ctx, keys)
+}
+
+// end gives bt its outcome, unless it has one.
+func (b *Batcher[K, V]) end(bt *batch[K, V], results []Result[V], err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !bt.over {
+		b.finish(bt, results, err)
+	}
+}
+
+// finish gives bt its outcome: from here on its keys are loaded anew. The lock is
+// held and bt is not over.
+func (b *Batcher[K, V]) finish(bt *batch[K, V], results []Result[V], err error) {
+	bt.over = true
+	bt.results, bt.err = results, err
+	if b.open == bt {
+		b.open = nil
+		bt.timer.Stop() // an open batch has a window
+		bt.cancel(err)
+	}
+	for _, key := range bt.keys {
+		delete(b.places, key)
+	}
+	close(bt.done)
+}
