@@ -98,7 +98,9 @@ func (r *repo) hook(name, script string) {
 }
 
 // status is the short status as a person sees it, with each file.
-func (r *repo) status() string { return r.run("--no-optional-locks", "-c", "color.ui=false", "status", "--short", "-uall") }
+func (r *repo) status() string {
+	return r.run("--no-optional-locks", "-c", "color.ui=false", "status", "--short", "-uall")
+}
 
 func (r *repo) noScratchLeft() {
 	r.t.Helper()
