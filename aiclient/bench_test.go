@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -130,21 +131,26 @@ func plainLoop(stream []aiclient.Part) {
 	sink = text.String()
 }
 
+// allocated returns the bytes that a call of f allocates.
+func allocated(f func()) uint64 {
+	const runs = 20
+	f()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range runs {
+		f()
+	}
+	runtime.ReadMemStats(&after)
+	return (after.TotalAlloc - before.TotalAlloc) / runs
+}
+
 func TestDeltasCostWhatAPlainLoopCosts(t *testing.T) {
 	stream := deltas(10_000)
-	plain := testing.Benchmark(func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			plainLoop(stream)
-		}
-	}).AllocedBytesPerOp()
+	plain := allocated(func() { plainLoop(stream) })
 	chat := &prepared{list: [][]aiclient.Part{stream}}
-	ours := testing.Benchmark(func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			_, _ = aiclient.NewConversation(chat, aiclient.ConversationOptions{}).Send(b.Context(), "go")
-		}
-	}).AllocedBytesPerOp()
+	ours := allocated(func() {
+		_, _ = aiclient.NewConversation(chat, aiclient.ConversationOptions{}).Send(t.Context(), "go")
+	})
 	t.Logf("%d bytes, a plain loop takes %d", ours, plain)
 	assert.LessOrEqual(t, ours, 2*plain)
 }
@@ -152,14 +158,9 @@ func TestDeltasCostWhatAPlainLoopCosts(t *testing.T) {
 // TestStepsGrowLinearly compares the bytes of 10 and 100 steps, which unlike
 // the time do not depend on the machine's load.
 func TestStepsGrowLinearly(t *testing.T) {
-	bytes := func(steps int) int64 {
-		return testing.Benchmark(func(b *testing.B) {
-			chat := stepScript(steps)
-			b.ReportAllocs()
-			for b.Loop() {
-				runSteps(b, chat)
-			}
-		}).AllocedBytesPerOp()
+	bytes := func(steps int) uint64 {
+		chat := stepScript(steps)
+		return allocated(func() { runSteps(t, chat) })
 	}
 	ten, hundred := bytes(10), bytes(100)
 	t.Logf("%d bytes for 10 steps, %d for 100", ten, hundred)

@@ -116,7 +116,7 @@ func (r *Registry[C]) Add(p Provider[C]) error {
 func (p *provider[C]) ask(ctx context.Context) (map[string]Status, error) {
 	list, err := p.List(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("models of %s: %w", p.Name, err)
+		return nil, err
 	}
 	status := make(map[string]Status, len(list))
 	for _, l := range list {
@@ -273,7 +273,7 @@ func (p *provider[C]) status(ctx context.Context, model string) (Status, error) 
 	}
 	list, err := p.listed.Get(ctx)
 	if err != nil {
-		return StatusOffline, err
+		return StatusOffline, fmt.Errorf("models of %s: %w", p.Name, err)
 	}
 	if s, ok := list[model]; ok {
 		return s, nil
