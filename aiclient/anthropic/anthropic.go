@@ -11,6 +11,7 @@
 package anthropic
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"os"
@@ -131,4 +132,24 @@ func (p *Provider) defaultMaxTokens(model string) int64 {
 		return 4096
 	}
 	return 16384
+}
+
+// List returns the models that the service has now.
+func (p *Provider) List(ctx context.Context) ([]aiclient.Listed, error) {
+	if p.needKey {
+		return nil, p.client.NoKey("", "ANTHROPIC_API_KEY")
+	}
+	return p.client.List(ctx, "/models?limit=1000")
+}
+
+// Chats returns the provider's chat models for an [aiclient.ChatRegistry]:
+// those of specs and, as far as the service lists them, any other. The features
+// of their names are applied.
+func (p *Provider) Chats(specs ...aiclient.ModelSpec) aiclient.Provider[aiclient.Chat] {
+	return aiclient.Provider[aiclient.Chat]{
+		Name: p.name, Models: specs, AnyModel: true, List: p.List, Logger: p.client.Logger,
+		Open: func(spec aiclient.ModelSpec, features aiclient.Features) (aiclient.Chat, error) {
+			return aiclient.Wrap(p.Chat(spec.ID), aiclient.WithFeatures(features)), nil
+		},
+	}
 }

@@ -9,6 +9,7 @@
 package google
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -99,4 +100,24 @@ func (p *Provider) ready(model string) error {
 		return p.client.NoKey(model, "GEMINI_API_KEY")
 	}
 	return nil
+}
+
+// List returns the models that the service has now.
+func (p *Provider) List(ctx context.Context) ([]aiclient.Listed, error) {
+	if err := p.ready(""); err != nil {
+		return nil, err
+	}
+	return p.client.List(ctx, "/models?pageSize=1000")
+}
+
+// Chats returns the provider's chat models for an [aiclient.ChatRegistry]:
+// those of specs and, as far as the service lists them, any other. The features
+// of their names are applied.
+func (p *Provider) Chats(specs ...aiclient.ModelSpec) aiclient.Provider[aiclient.Chat] {
+	return aiclient.Provider[aiclient.Chat]{
+		Name: p.name, Models: specs, AnyModel: true, List: p.List, Logger: p.client.Logger,
+		Open: func(spec aiclient.ModelSpec, features aiclient.Features) (aiclient.Chat, error) {
+			return aiclient.Wrap(p.Chat(spec.ID), aiclient.WithFeatures(features)), nil
+		},
+	}
 }

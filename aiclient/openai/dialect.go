@@ -41,6 +41,9 @@ type Dialect struct {
 	// "required".
 	RequiredWord string
 
+	// NoModelList says that the service does not list its models.
+	NoModelList bool
+
 	// NoParallelOption leaves out parallel_tool_calls.
 	NoParallelOption bool
 }

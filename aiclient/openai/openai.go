@@ -10,8 +10,10 @@
 package openai
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 
@@ -38,6 +40,17 @@ type Options struct {
 	// another service by accident. Without a key no authorization is sent,
 	// which local servers accept.
 	APIKey string
+
+	// KeyHeader is the header that carries the key as it is, such as "api-key".
+	// Empty means a bearer token.
+	KeyHeader string
+
+	// KeyName names the environment variable in the error about a key that is
+	// missing, and makes a key necessary. It is not read.
+	KeyName string
+
+	// Query is added to the URL of every request.
+	Query url.Values
 
 	// Organization and Project are OpenAI's; empty means none.
 	Organization string
@@ -81,6 +94,9 @@ func New(opts Options) *Provider {
 	}
 	own := strings.HasPrefix(base, "https://api.openai.com/")
 	p := &Provider{name: opts.Name}
+	if key == "" {
+		p.needKey = opts.KeyName
+	}
 	if p.name == "" {
 		p.name = "openai"
 	}
@@ -92,14 +108,19 @@ func New(opts Options) *Provider {
 	default:
 		p.dialect = Compatible
 	}
-	if own && key == "" {
+	if own && key == "" && p.needKey == "" {
 		p.needKey = "OPENAI_API_KEY"
 	}
 	p.client = transport.New(p.name, base, opts.HTTPClient, opts.Logger)
 	for name, values := range opts.Header {
 		p.client.Header[http.CanonicalHeaderKey(name)] = values
 	}
-	p.client.Secret("Authorization", "Bearer ", key)
+	p.client.Query = opts.Query
+	if opts.KeyHeader != "" {
+		p.client.Secret(opts.KeyHeader, "", key)
+	} else {
+		p.client.Secret("Authorization", "Bearer ", key)
+	}
 	if opts.Organization != "" {
 		p.client.Header.Set("OpenAI-Organization", opts.Organization)
 	}
@@ -123,4 +144,37 @@ func (p *Provider) ready(model string) error {
 // Chat returns the named model over the Chat Completions API.
 func (p *Provider) Chat(model string) aiclient.Chat {
 	return &chat{provider: p, model: model}
+}
+
+// List returns the models that the service has now, in one request.
+func (p *Provider) List(ctx context.Context) ([]aiclient.Listed, error) {
+	if err := p.ready(""); err != nil {
+		return nil, err
+	}
+	return p.client.List(ctx, "/models")
+}
+
+// Chats returns the provider's chat models for an [aiclient.ChatRegistry]:
+// those of specs and, as far as the service lists them, any other. Models are
+// opened over Chat Completions; the features of their names are applied.
+func (p *Provider) Chats(specs ...aiclient.ModelSpec) aiclient.Provider[aiclient.Chat] {
+	return p.chats(p.Chat, specs)
+}
+
+// ResponsesChats is Chats over the Responses API.
+func (p *Provider) ResponsesChats(specs ...aiclient.ModelSpec) aiclient.Provider[aiclient.Chat] {
+	return p.chats(p.Responses, specs)
+}
+
+func (p *Provider) chats(open func(string) aiclient.Chat, specs []aiclient.ModelSpec) aiclient.Provider[aiclient.Chat] {
+	out := aiclient.Provider[aiclient.Chat]{
+		Name: p.name, Models: specs, AnyModel: true, Logger: p.client.Logger,
+		Open: func(spec aiclient.ModelSpec, features aiclient.Features) (aiclient.Chat, error) {
+			return aiclient.Wrap(open(spec.ID), aiclient.WithFeatures(features)), nil
+		},
+	}
+	if !p.dialect.NoModelList {
+		out.List = p.List
+	}
+	return out
 }

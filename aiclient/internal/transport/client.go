@@ -41,6 +41,9 @@ type Client struct {
 	// Header is sent with every request. It may hold keys.
 	Header http.Header
 
+	// Query is added to the URL of every request.
+	Query url.Values
+
 	// Secrets are taken out of the provider's error texts.
 	Secrets []string
 }
@@ -144,6 +147,13 @@ func (c *Client) send(ctx context.Context, call Call) (*http.Response, error) {
 	if err != nil {
 		return nil, &aiclient.APIError{Provider: c.Provider, Model: call.Model, Class: aiclient.ClassBadRequest,
 			Message: "the base URL of the provider is not valid", Err: withoutURL(err)}
+	}
+	if len(c.Query) > 0 {
+		query := req.URL.Query()
+		for name, values := range c.Query {
+			query[name] = values
+		}
+		req.URL.RawQuery = query.Encode()
 	}
 	for name, values := range c.Header {
 		req.Header[name] = values
