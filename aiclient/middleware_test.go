@@ -1,0 +1,370 @@
+package aiclient_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tokenring-ai/tokenring-go/aiclient"
+)
+
+func hello() *aiclient.Request {
+	return &aiclient.Request{Messages: []aiclient.Message{aiclient.User("hello")}}
+}
+
+func apiError(class aiclient.Class) *aiclient.APIError {
+	return &aiclient.APIError{Provider: "script", Class: class}
+}
+
+// flaky fails n times with err, after the given parts, and then answers.
+func flaky(n int, err error, first ...aiclient.Part) *script {
+	return &script{reply: func(_ context.Context, i int, _ *aiclient.Request) ([]aiclient.Part, error) {
+		if i < n {
+			return first, err
+		}
+		return says("ok"), nil
+	}}
+}
+
+func TestRetry(t *testing.T) {
+	slow := apiError(aiclient.ClassRateLimit)
+	slow.RetryAfter = 20 * time.Second
+	for name, test := range map[string]struct {
+		chat     *script
+		requests int
+		min, max time.Duration
+		fails    bool
+	}{
+		"network":              {flaky(2, apiError(aiclient.ClassNetwork)), 3, 1125 * time.Millisecond, 1500 * time.Millisecond, false},
+		"retry-after":          {flaky(1, slow), 2, 20 * time.Second, 20 * time.Second, false},
+		"for ever":             {flaky(99, apiError(aiclient.ClassOverloaded)), 4, 0, 4 * time.Second, true},
+		"auth":                 {flaky(1, apiError(aiclient.ClassAuth)), 1, 0, 0, true},
+		"another error":        {flaky(1, errors.New("no")), 1, 0, 0, true},
+		"after the first part": {flaky(1, apiError(aiclient.ClassNetwork), aiclient.Text("half")), 1, 0, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				r, err := aiclient.Collect(aiclient.Wrap(test.chat, aiclient.WithRetry(aiclient.RetryOptions{})).Stream(t.Context(), hello()))
+				assert.Equal(t, test.fails, err != nil)
+				assert.Len(t, test.chat.requests, test.requests)
+				took := time.Since(began)
+				assert.True(t, took >= test.min && took <= test.max, "%s", took)
+				assert.NotContains(t, r.Text(), "halfok")
+			})
+		})
+	}
+	t.Run("the deadline is kept", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			began := time.Now()
+			_, err := aiclient.Wrap(flaky(1, slow), aiclient.WithRetry(aiclient.RetryOptions{})).Generate(ctx, hello())
+			require.ErrorIs(t, err, aiclient.ClassRateLimit)
+			assert.Zero(t, time.Since(began), "a wait that cannot end in time is not begun")
+		})
+	})
+	t.Run("cancel while waiting", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Second, cancel)
+			began := time.Now()
+			_, err := aiclient.Wrap(flaky(1, slow), aiclient.WithRetry(aiclient.RetryOptions{})).Generate(ctx, hello())
+			require.ErrorIs(t, err, aiclient.ClassRateLimit)
+			assert.Equal(t, time.Second, time.Since(began))
+		})
+	})
+}
+
+func TestFallback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second := flaky(1, apiError(aiclient.ClassOverloaded)), replies()
+		var switches []error
+		chat := aiclient.Fallback(aiclient.RouteOptions{OnSwitch: func(_ context.Context, _, _ aiclient.Model, err error) { switches = append(switches, err) }}, first, second)
+		for range 2 {
+			r, err := chat.Generate(t.Context(), hello())
+			require.NoError(t, err)
+			assert.Equal(t, "done", r.Text())
+		}
+		assert.Len(t, first.requests, 1, "the one that failed is passed over")
+		require.Len(t, switches, 1)
+		require.ErrorIs(t, switches[0], aiclient.ClassOverloaded)
+		time.Sleep(31 * time.Second)
+		r, err := chat.Generate(t.Context(), hello())
+		require.NoError(t, err)
+		assert.Equal(t, "ok", r.Text(), "and comes back")
+
+		broken := flaky(9, io.ErrUnexpectedEOF, aiclient.Text("half"))
+		r, err = aiclient.Collect(aiclient.Fallback(aiclient.RouteOptions{}, broken, second).Stream(t.Context(), hello()))
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		assert.Equal(t, "half", r.Text(), "never after the first part")
+
+		_, err = aiclient.Fallback(aiclient.RouteOptions{}, flaky(9, apiError(aiclient.ClassAuth)), flaky(9, io.ErrUnexpectedEOF)).Generate(t.Context(), hello())
+		require.ErrorIs(t, err, aiclient.ClassAuth)
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+
+		_, err = aiclient.Fallback(aiclient.RouteOptions{}, flaky(9, apiError(aiclient.ClassContentFilter)), second).Generate(t.Context(), hello())
+		require.ErrorIs(t, err, aiclient.ClassContentFilter)
+	})
+}
+
+func TestBalance(t *testing.T) {
+	a, b, c := replies(), replies(), flaky(1, apiError(aiclient.ClassServer))
+	chat := aiclient.Balance(aiclient.RouteOptions{}, a, b, c)
+	for range 12 {
+		_, err := chat.Generate(t.Context(), hello())
+		require.NoError(t, err)
+	}
+	assert.Len(t, c.requests, 1)
+	assert.Equal(t, 12, len(a.requests)+len(b.requests))
+	assert.InDelta(t, 6, len(a.requests), 3)
+}
+
+// slowChat answers after a delay and notices when it is cancelled.
+type slowChat struct {
+	script
+	delay     time.Duration
+	err       error
+	cancelled atomic.Int64
+	started   atomic.Int64
+}
+
+func (s *slowChat) Stream(ctx context.Context, _ *aiclient.Request) iter.Seq2[aiclient.Part, error] {
+	return func(yield func(aiclient.Part, error) bool) {
+		s.started.Add(1)
+		select {
+		case <-time.After(s.delay):
+		case <-ctx.Done():
+			s.cancelled.Add(1)
+			yield(aiclient.Part{}, context.Cause(ctx))
+			return
+		}
+		if s.err != nil {
+			yield(aiclient.Part{}, s.err)
+			return
+		}
+		if yield(aiclient.Text(s.delay.String()), nil) {
+			yield(finish(aiclient.FinishStop), nil)
+		}
+	}
+}
+
+func TestHedge(t *testing.T) {
+	for name, test := range map[string]struct {
+		chats     []*slowChat
+		want      string
+		took      time.Duration
+		started   []int64
+		cancelled []int64
+	}{
+		"the first is quick":  {[]*slowChat{{delay: 10 * time.Millisecond}, {}}, "10ms", 10 * time.Millisecond, []int64{1, 0}, []int64{0, 0}},
+		"the second is":       {[]*slowChat{{delay: time.Minute}, {delay: time.Second}}, "1s", 2 * time.Second, []int64{1, 1}, []int64{1, 0}},
+		"the first after all": {[]*slowChat{{delay: 1500 * time.Millisecond}, {delay: time.Minute}}, "1.5s", 1500 * time.Millisecond, []int64{1, 1}, []int64{0, 1}},
+		"the first fails":     {[]*slowChat{{delay: 10 * time.Millisecond, err: io.EOF}, {delay: time.Second}}, "1s", 1010 * time.Millisecond, []int64{1, 1}, []int64{0, 0}},
+		"all fail":            {[]*slowChat{{err: io.EOF}, {err: io.EOF}}, "", 0, []int64{1, 1}, []int64{0, 0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var chats []aiclient.Chat
+				for _, c := range test.chats {
+					chats = append(chats, c)
+				}
+				began := time.Now()
+				r, err := aiclient.Hedge(time.Second, aiclient.RouteOptions{}, chats...).Generate(t.Context(), hello())
+				assert.Equal(t, test.took, time.Since(began))
+				if test.want == "" {
+					require.ErrorIs(t, err, io.EOF)
+				} else {
+					require.NoError(t, err)
+					assert.Equal(t, test.want, r.Text())
+				}
+				synctest.Wait()
+				for i, c := range test.chats {
+					assert.Equal(t, test.started[i], c.started.Load())
+					assert.Equal(t, test.cancelled[i], c.cancelled.Load())
+				}
+			})
+		})
+	}
+	t.Run("abandoned", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(1500*time.Millisecond, cancel)
+			a, b := &slowChat{delay: time.Hour}, &slowChat{delay: time.Hour}
+			_, err := aiclient.Hedge(time.Second, aiclient.RouteOptions{}, a, b).Generate(ctx, hello())
+			require.ErrorIs(t, err, context.Canceled)
+			synctest.Wait()
+			assert.EqualValues(t, 2, a.cancelled.Load()+b.cancelled.Load())
+		})
+	})
+	t.Run("the reader stops", func(t *testing.T) {
+		for range aiclient.Hedge(time.Second, aiclient.RouteOptions{}, &slowChat{}).Stream(t.Context(), hello()) {
+			break
+		}
+	})
+}
+
+func TestTimeouts(t *testing.T) {
+	stream := func(first, gap time.Duration) aiclient.Chat {
+		return aiclient.ChatFunc{Name: aiclient.Model{Provider: "p", ID: "m"}, Func: func(ctx context.Context, _ *aiclient.Request) iter.Seq2[aiclient.Part, error] {
+			return func(yield func(aiclient.Part, error) bool) {
+				for i := range 5 {
+					wait := gap
+					if i == 0 {
+						wait = first
+					}
+					select {
+					case <-time.After(wait):
+					case <-ctx.Done():
+						yield(aiclient.Part{}, ctx.Err())
+						return
+					}
+					if !yield(aiclient.Text("x"), nil) {
+						return
+					}
+				}
+				yield(finish(aiclient.FinishStop), nil)
+			}
+		}}
+	}
+	limits := aiclient.Timeouts{FirstPart: 5 * time.Second, Idle: 2 * time.Second, Total: 10 * time.Second}
+	for name, test := range map[string]struct {
+		chat aiclient.Chat
+		want string
+		took time.Duration
+	}{
+		"in time":    {stream(4*time.Second, time.Second), "", 8 * time.Second},
+		"first part": {stream(6*time.Second, 0), "the first part took longer than 5s", 5 * time.Second},
+		"idle":       {stream(time.Second, 3*time.Second), "the next part took longer than 2s", 3 * time.Second},
+		"total":      {stream(4*time.Second, 1900*time.Millisecond), "the reply took longer than 10s", 10 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				_, err := aiclient.Wrap(test.chat, aiclient.WithTimeout(limits)).Generate(t.Context(), hello())
+				assert.Equal(t, test.took, time.Since(began))
+				if test.want == "" {
+					require.NoError(t, err)
+					return
+				}
+				require.ErrorIs(t, err, aiclient.ClassTimeout)
+				require.ErrorContains(t, err, test.want)
+			})
+		})
+	}
+}
+
+func TestRateLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		chat := aiclient.Wrap(replies(), aiclient.WithRateLimit(aiclient.RateLimit{Requests: 60}))
+		began := time.Now()
+		for range 65 {
+			_, err := chat.Generate(t.Context(), hello())
+			require.NoError(t, err)
+		}
+		assert.InDelta(t, 5, time.Since(began).Seconds(), 0.01)
+
+		chat = aiclient.Wrap(replies(), aiclient.WithRateLimit(aiclient.RateLimit{Tokens: 60}))
+		began = time.Now()
+		for range 5 { // 15 tokens each
+			_, err := chat.Generate(t.Context(), hello())
+			require.NoError(t, err)
+		}
+		took := time.Since(began).Seconds()
+		assert.True(t, took > 3 && took < 30, "%v", took)
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		_, err := chat.Generate(ctx, hello())
+		require.ErrorIs(t, err, aiclient.ClassRateLimit)
+	})
+}
+
+func TestCache(t *testing.T) {
+	chat := replies(says("one"), says("two"), []aiclient.Part{aiclient.Text("cut")}, says("three"))
+	cached := aiclient.Wrap(chat, aiclient.WithCache(10))
+	for range 3 {
+		r, err := cached.Generate(t.Context(), hello())
+		require.NoError(t, err)
+		assert.Equal(t, "one", r.Text())
+	}
+	r, err := cached.Generate(t.Context(), hello())
+	require.NoError(t, err)
+	assert.Zero(t, r.Usage, "what costs nothing counts nothing")
+	assert.Len(t, chat.requests, 1)
+	other := hello()
+	other.Temperature = new(0.0)
+	r, err = cached.Generate(t.Context(), other)
+	require.NoError(t, err)
+	assert.Equal(t, "two", r.Text())
+	other.Seed = new(int64(1))
+	_, err = cached.Generate(t.Context(), other)
+	require.ErrorIs(t, err, aiclient.ClassTruncated)
+	r, err = cached.Generate(t.Context(), other)
+	require.NoError(t, err)
+	assert.Equal(t, "three", r.Text(), "half a reply is not remembered")
+}
+
+func TestRecordAndReplay(t *testing.T) {
+	var file bytes.Buffer
+	chat := aiclient.Wrap(replies(says("a <b> & c"), calls("x", `{"broken`)), aiclient.WithRecording(&file))
+	fails := aiclient.Wrap(flaky(1, &aiclient.APIError{Provider: "script", Model: "test", Class: aiclient.ClassRateLimit, Status: 429, Message: "slow"}, aiclient.Text("half")), aiclient.WithRecording(&file))
+	one, err := chat.Generate(t.Context(), hello())
+	require.NoError(t, err)
+	two, err := chat.Generate(t.Context(), hello())
+	require.NoError(t, err)
+	_, err = fails.Generate(t.Context(), hello())
+	require.Error(t, err)
+
+	replay, err := aiclient.Replay(bytes.NewReader(file.Bytes()))
+	require.NoError(t, err)
+	assert.Equal(t, chat.Model(), replay.Model())
+	got, err := replay.Generate(t.Context(), hello())
+	require.NoError(t, err)
+	assert.Equal(t, one.Message, got.Message)
+	assert.Equal(t, one.Usage, got.Usage)
+	got, err = replay.Generate(t.Context(), hello())
+	require.NoError(t, err)
+	assert.Equal(t, two.Message, got.Message)
+	got, err = replay.Generate(t.Context(), hello())
+	require.ErrorIs(t, err, aiclient.ClassRateLimit)
+	assert.Equal(t, "half", got.Text())
+	_, err = replay.Generate(t.Context(), hello())
+	require.ErrorContains(t, err, "request 4, but the recording has 3")
+
+	replay, err = aiclient.Replay(bytes.NewReader(file.Bytes()))
+	require.NoError(t, err)
+	_, err = replay.Generate(t.Context(), &aiclient.Request{Messages: []aiclient.Message{aiclient.User("hullo")}})
+	require.ErrorContains(t, err, "request 1 differs from the recording: line 8:")
+	require.ErrorContains(t, err, "-           \"text\": \"hello\"\n+           \"text\": \"hullo\"")
+	for _, bad := range []string{"", "{", "\n"} {
+		_, err = aiclient.Replay(strings.NewReader(bad))
+		require.Error(t, err)
+	}
+}
+
+func TestLoggingAndValidation(t *testing.T) {
+	var log bytes.Buffer
+	chat := aiclient.Wrap(flaky(1, apiError(aiclient.ClassServer)), aiclient.WithLogging(slog.New(slog.NewTextHandler(&log, nil))), aiclient.WithValidation(aiclient.Rules{Name: "this model", NoTools: true}))
+	_, err := chat.Generate(t.Context(), hello())
+	require.Error(t, err)
+	_, err = chat.Generate(t.Context(), hello())
+	require.NoError(t, err)
+	assert.Contains(t, log.String(), "model request failed")
+	assert.Contains(t, log.String(), "input=10 output=5")
+	assert.NotContains(t, log.String(), "hello", "contents are not logged")
+	_, err = chat.Generate(t.Context(), &aiclient.Request{})
+	require.ErrorIs(t, err, aiclient.ClassBadRequest)
+	require.ErrorContains(t, err, "the request cannot be sent to this model: there are no messages")
+}

@@ -1,0 +1,128 @@
+package aiclient
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"math/rand/v2"
+	"time"
+)
+
+// RetryOptions configure [WithRetry].
+type RetryOptions struct {
+	// Attempts is how often a request is sent at most. 0 means 4.
+	Attempts int
+
+	// Delay is the wait before the second attempt; it doubles with each further
+	// one, up to MaxDelay, and is shortened at random by up to a quarter. 0
+	// means 500 ms and 30 s.
+	Delay, MaxDelay time.Duration
+
+	// Retry decides which errors are worth another attempt. Nil means those
+	// whose class is [Class.Retryable].
+	Retry func(error) bool
+
+	// OnRetry sees each error that is followed by another attempt.
+	OnRetry func(ctx context.Context, attempt int, err error, wait time.Duration)
+}
+
+// WithRetry returns a middleware that sends a request again after an error that
+// came before the first part of the reply. What has been delivered is never
+// doubled: an error after it is passed on. It waits at least as long as the
+// provider asks, and gives up at once when that is beyond the deadline of the
+// context.
+func WithRetry(opts RetryOptions) Middleware {
+	if opts.Attempts <= 0 {
+		opts.Attempts = 4
+	}
+	if opts.Delay <= 0 {
+		opts.Delay = 500 * time.Millisecond
+	}
+	if opts.MaxDelay <= 0 {
+		opts.MaxDelay = 30 * time.Second
+	}
+	if opts.Retry == nil {
+		opts.Retry = func(err error) bool { return ClassOf(err).Retryable() }
+	}
+	return func(next Chat) Chat {
+		return &wrapped{
+			Chat: next,
+			stream: func(ctx context.Context, req *Request) iter.Seq2[Part, error] {
+				return func(yield func(Part, error) bool) {
+					for attempt := 1; ; attempt++ {
+						err := pass(next.Stream(ctx, req), yield)
+						if err == nil {
+							return
+						}
+						if !opts.again(ctx, attempt, err) {
+							yield(Part{}, err)
+							return
+						}
+					}
+				}
+			},
+			generate: func(ctx context.Context, req *Request) (*Response, error) {
+				for attempt := 1; ; attempt++ {
+					r, err := next.Generate(ctx, req)
+					if err == nil || !opts.again(ctx, attempt, err) {
+						return r, err
+					}
+				}
+			},
+		}
+	}
+}
+
+// again waits for the next attempt and reports whether there is one.
+func (o *RetryOptions) again(ctx context.Context, attempt int, err error) bool {
+	if attempt >= o.Attempts || ctx.Err() != nil || !o.Retry(err) {
+		return false
+	}
+	wait := min(o.Delay<<min(attempt-1, 20), o.MaxDelay)
+	wait -= time.Duration(rand.Int64N(int64(wait)/4 + 1))
+	if api, ok := errors.AsType[*APIError](err); ok {
+		wait = max(wait, api.RetryAfter)
+	}
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
+		return false
+	}
+	if o.OnRetry != nil {
+		o.OnRetry(ctx, attempt, err, wait)
+	}
+	return sleep(ctx, wait)
+}
+
+// sleep waits and reports whether ctx lasted.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// pass yields a stream. It returns the error of one that failed before its first
+// part, and nil in any other case, when the error has been yielded.
+func pass(stream iter.Seq2[Part, error], yield func(Part, error) bool) error {
+	delivered := false
+	for p, err := range stream {
+		if err != nil {
+			if !delivered {
+				return err
+			}
+			yield(Part{}, err)
+			return nil
+		}
+		delivered = true
+		if !yield(p, nil) {
+			return nil
+		}
+	}
+	return nil
+}
