@@ -9,11 +9,13 @@ import (
 type ruleList struct {
 	rules []ignoreRule
 
-	// The rules by how they can be found: by the whole basename, by what
-	// follows its last dot, and those that must be tried one by one. The lists
-	// hold positions in rules, descending, because the last match decides.
+	// The rules by how they can be found: by the whole basename, by its last
+	// dot and what follows, by the first component of the path, and those that
+	// must be tried one by one. The lists hold positions in rules, descending,
+	// because the last match decides.
 	byName   map[string][]int32
 	bySuffix map[string][]int32
+	byTop    map[string][]int32
 	others   []int32
 }
 
@@ -125,21 +127,26 @@ func compileRule(line string, fold bool) (ignoreRule, bool) {
 
 // index sorts the rules into those that a lookup finds and the others.
 func (l *ruleList) index(fold bool) {
+	put := func(m *map[string][]int32, key string, i int) {
+		if *m == nil {
+			*m = make(map[string][]int32)
+		}
+		(*m)[key] = append((*m)[key], int32(i))
+	}
 	for i := len(l.rules) - 1; i >= 0; i-- {
 		r := &l.rules[i]
+		slash := strings.IndexByte(r.text, '/')
 		switch {
-		case fold || !r.basename:
+		case fold:
 			l.others = append(l.others, int32(i))
-		case r.exact:
-			if l.byName == nil {
-				l.byName = make(map[string][]int32)
-			}
-			l.byName[r.text] = append(l.byName[r.text], int32(i))
-		case r.suffix && strings.LastIndexByte(r.text, '.') == 0:
-			if l.bySuffix == nil {
-				l.bySuffix = make(map[string][]int32)
-			}
-			l.bySuffix[r.text] = append(l.bySuffix[r.text], int32(i))
+		case r.basename && r.exact:
+			put(&l.byName, r.text, i)
+		case r.basename && r.suffix && strings.LastIndexByte(r.text, '.') == 0:
+			put(&l.bySuffix, r.text, i)
+		case !r.basename && slash > 0:
+			put(&l.byTop, r.text[:slash], i)
+		case !r.basename && r.exact && slash < 0:
+			put(&l.byTop, r.text, i)
 		default:
 			l.others = append(l.others, int32(i))
 		}
@@ -159,19 +166,14 @@ func (l *ruleList) match(rel string, base int, isDir, fold bool) verdict {
 			best = l.first(l.bySuffix[name[dot:]], isDir, best)
 		}
 	}
-	for _, i := range l.others {
-		if i < best {
-			break
+	if l.byTop != nil {
+		top := rel
+		if slash := strings.IndexByte(rel, '/'); slash >= 0 {
+			top = rel[:slash]
 		}
-		r := &l.rules[i]
-		if r.dirOnly && !isDir {
-			continue
-		}
-		if r.basename && r.matchText(name, fold) || !r.basename && r.matchText(rel, fold) {
-			best = i
-			break
-		}
+		best = l.try(l.byTop[top], rel, name, isDir, fold, best)
 	}
+	best = l.try(l.others, rel, name, isDir, fold, best)
 	switch {
 	case best < 0:
 		return undecided
@@ -190,6 +192,24 @@ func (l *ruleList) first(positions []int32, isDir bool, best int32) int32 {
 			break
 		}
 		if isDir || !l.rules[i].dirOnly {
+			return i
+		}
+	}
+	return best
+}
+
+// try returns the first rule of positions that matches, when it comes later in
+// the file than best.
+func (l *ruleList) try(positions []int32, rel, name string, isDir, fold bool, best int32) int32 {
+	for _, i := range positions {
+		if i <= best {
+			break
+		}
+		r := &l.rules[i]
+		if r.dirOnly && !isDir {
+			continue
+		}
+		if r.basename && r.matchText(name, fold) || !r.basename && r.matchText(rel, fold) {
 			return i
 		}
 	}

@@ -25,7 +25,7 @@ func requiredFinders(q Query, fold bool) []finder {
 		}
 		l := literalsOf(re.Simplify())
 		best := l.best()
-		if len(best) == 0 {
+		if score(best) == 0 {
 			return nil
 		}
 		folded = folded || l.fold
@@ -171,16 +171,14 @@ func concatLiterals(subs []*syntax.Regexp) literals {
 	return out
 }
 
-// literalRunes handles a literal. A folded one is split where folding leaves
-// ASCII, and the best part is required.
+// literalRunes handles a literal. It is split at runes that other bytes match
+// too, and the best part is required: with fold those that have a case beyond
+// ASCII, and always U+FFFD, which stands for any byte that is not UTF-8.
 func literalRunes(runes []rune, fold bool) literals {
-	if !fold {
-		return literals{exact: []string{string(runes)}}
-	}
-	out := literals{fold: true}
+	out := literals{fold: fold}
 	var part []rune
 	for i := 0; i <= len(runes); i++ {
-		if i < len(runes) && simpleFold(runes[i]) {
+		if i < len(runes) && runes[i] != utf8.RuneError && (!fold || simpleFold(runes[i])) {
 			part = append(part, runes[i])
 			continue
 		}

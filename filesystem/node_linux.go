@@ -18,11 +18,20 @@ import (
 // twice and no os.File is allocated.
 type fdNode struct {
 	fd   int
-	path string // below the root, for messages
+	up   *fdNode // the directory that contains it; nil for the root
+	name string
 	root string // where the root is on this machine
 }
 
-func (n *fdNode) hostPath() string { return filepath.Join(n.root, n.path) }
+// path returns the path below the root, for messages.
+func (n *fdNode) path() string {
+	if n.up == nil {
+		return "."
+	}
+	return join(n.up.path(), n.name)
+}
+
+func (n *fdNode) hostPath() string { return filepath.Join(n.root, n.path()) }
 
 // openNode opens the root of a Local tree as an fdNode.
 func (l *Local) openNode() (dirNode, error) {
@@ -35,7 +44,7 @@ func (l *Local) openNode() (dirNode, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: ".", Err: err}
 	}
-	return &fdNode{fd: fd, path: ".", root: l.dir}, nil
+	return &fdNode{fd: fd, name: ".", root: l.dir}, nil
 }
 
 const (
@@ -60,7 +69,7 @@ func (n *fdNode) entries(prefix string, list []Entry) ([]Entry, error) {
 	for {
 		size, err := retry(func() (int, error) { return unix.Getdents(n.fd, *buf) })
 		if err != nil {
-			return list, &fs.PathError{Op: "readdir", Path: n.path, Err: err}
+			return list, &fs.PathError{Op: "readdir", Path: n.path(), Err: err}
 		}
 		if size == 0 {
 			return list, nil
@@ -142,24 +151,24 @@ func modeType(mode uint32) fs.FileMode {
 func (n *fdNode) dir(name string) (dirNode, error) {
 	fd, err := retry(func() (int, error) { return unix.Openat(n.fd, name, dirFlags, 0) })
 	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: join(n.path, name), Err: err}
+		return nil, &fs.PathError{Op: "open", Path: join(n.path(), name), Err: err}
 	}
-	return &fdNode{fd: fd, path: join(n.path, name), root: n.root}, nil
+	return &fdNode{fd: fd, up: n, name: name, root: n.root}, nil
 }
 
 func (n *fdNode) open(name string) (nodeFile, error) {
 	fd, err := retry(func() (int, error) { return unix.Openat(n.fd, name, fileFlags, 0) })
 	if err != nil {
-		return nodeFile{}, &fs.PathError{Op: "open", Path: join(n.path, name), Err: err}
+		return nodeFile{}, &fs.PathError{Op: "open", Path: join(n.path(), name), Err: err}
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		unix.Close(fd)
-		return nodeFile{}, &fs.PathError{Op: "stat", Path: join(n.path, name), Err: err}
+		return nodeFile{}, &fs.PathError{Op: "stat", Path: join(n.path(), name), Err: err}
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		unix.Close(fd)
-		return nodeFile{}, &fs.PathError{Op: "open", Path: join(n.path, name), Err: fmt.Errorf("it is a %s: %w", kindName(modeType(st.Mode)), ErrNotRegular)}
+		return nodeFile{}, &fs.PathError{Op: "open", Path: join(n.path(), name), Err: fmt.Errorf("it is a %s: %w", kindName(modeType(st.Mode)), ErrNotRegular)}
 	}
 	return nodeFile{fd: fd, info: fileStamp{Size: st.Size, MTime: st.Mtim.Nano(), Inode: st.Ino}}, nil
 }
@@ -167,7 +176,7 @@ func (n *fdNode) open(name string) (nodeFile, error) {
 func (n *fdNode) stat(name string) (fileStamp, error) {
 	var st unix.Stat_t
 	if err := unix.Fstatat(n.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return fileStamp{}, &fs.PathError{Op: "stat", Path: join(n.path, name), Err: err}
+		return fileStamp{}, &fs.PathError{Op: "stat", Path: join(n.path(), name), Err: err}
 	}
 	return fileStamp{Size: st.Size, MTime: st.Mtim.Nano(), Inode: st.Ino}, nil
 }

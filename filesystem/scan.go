@@ -28,6 +28,8 @@ type scan struct {
 	// fail is told what could not be read. It returns false to end the scan.
 	fail func(worker int, e Entry, err error) bool
 
+	lists [][]Entry // of each worker, to read a directory into
+
 	mu      sync.Mutex
 	ready   sync.Cond
 	stack   []scanTask
@@ -82,6 +84,7 @@ func (s *scan) run(ctx context.Context, dir string) error {
 	stop := context.AfterFunc(ctx, s.stop)
 	defer stop()
 	s.pending = 1
+	s.lists = make([][]Entry, workers(s.opts.Workers))
 	var group sync.WaitGroup
 	for i := range workers(s.opts.Workers) {
 		group.Go(func() {
@@ -163,15 +166,26 @@ func (s *scan) work(worker int) {
 // files.
 func (s *scan) list(worker int, path string, dir *openDir, chain *ruleChain, depth int, entered bool) {
 	defer dir.release()
-	list, chain, err := s.tree.list(path, dir.node, chain, entered, s.opts, nil)
+	read, chain, err := s.tree.list(path, dir.node, chain, entered, s.opts, s.lists[worker][:0])
+	s.lists[worker] = read
 	if err != nil && !s.fail(worker, Entry{Path: path, Type: fs.ModeDir}, fmt.Errorf("walk %s: %w", path, err)) {
 		s.stop()
 		return
 	}
+	list := slices.Clone(read)
 	if s.want != nil {
 		list = slices.DeleteFunc(list, func(e Entry) bool { return !s.want(e) })
 	}
+	dirs := 0
+	for _, e := range list {
+		if e.IsDir() {
+			dirs++
+		}
+	}
 	var tasks []scanTask
+	if dirs > 0 || len(list) > scanBatch {
+		tasks = make([]scanTask, 0, dirs+len(list)/scanBatch)
+	}
 	if s.opts.MaxDepth == 0 || depth < s.opts.MaxDepth {
 		for i := len(list) - 1; i >= 0; i-- {
 			if list[i].IsDir() {
