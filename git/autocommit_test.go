@@ -25,6 +25,7 @@ func autoCommit(t *testing.T, r *repo, opts AutoCommitOptions) *AutoCommit {
 // A person has staged, unstaged, untracked and deleted files; the agent's commit
 // holds none of them and leaves all of them as they were.
 func TestAutoCommitSparesThePersonsChanges(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	r.file("c.txt", "c\n")
 	r.run("add", "c.txt")
@@ -59,6 +60,7 @@ func TestAutoCommitSparesThePersonsChanges(t *testing.T) {
 }
 
 func TestAutoCommitLeavesOutWhatBothChanged(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	r.file("a.txt", "person\n")
 	r.file("mine.txt", "person\n")
@@ -84,6 +86,7 @@ func TestAutoCommitLeavesOutWhatBothChanged(t *testing.T) {
 }
 
 func TestAutoCommitConditions(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	green := false
 	a := autoCommit(t, r, AutoCommitOptions{Passed: func() bool { return green }, Disabled: true})
@@ -102,6 +105,7 @@ func TestAutoCommitConditions(t *testing.T) {
 }
 
 func TestAutoCommitOnlyWhatTheAgentWrote(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	a := autoCommit(t, r, AutoCommitOptions{Changed: func() []string { return []string{r.path("a.txt"), "never-written.txt"} }})
 	r.file("a.txt", "agent\n")
@@ -111,6 +115,7 @@ func TestAutoCommitOnlyWhatTheAgentWrote(t *testing.T) {
 }
 
 func TestAutoCommitStateSurvives(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	r.file("a.txt", "person\n")
 	a := autoCommit(t, r, AutoCommitOptions{})
@@ -153,6 +158,7 @@ func TestAutoCommitStateSurvives(t *testing.T) {
 }
 
 func TestAutoCommitInASubdirectoryAndNestedRepository(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	s, err := Open(t.Context(), r.path("dir"), testOptions())
 	require.NoError(t, err)
@@ -170,6 +176,7 @@ func TestAutoCommitInASubdirectoryAndNestedRepository(t *testing.T) {
 }
 
 func TestAutoCommitBeforeTheFirstCommit(t *testing.T) {
+	t.Parallel()
 	r := newRepo(t)
 	r.file("person.txt", "p\n")
 	r.run("add", "person.txt")

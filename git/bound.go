@@ -12,13 +12,12 @@ import (
 // patchSplitter cuts a stream of patches into files and keeps a bounded part of
 // each, so that a diff of any size takes bounded memory.
 type patchSplitter struct {
-	patches  [][]byte
-	cut      []int
-	perFile  int
-	total    int // what may still be kept
-	line     []byte
-	overlong bool // the current line is longer than any header
-	atStart  bool
+	patches [][]byte
+	cut     []int
+	perFile int
+	total   int // what may still be kept
+	line    []byte
+	atStart bool
 }
 
 func newPatchSplitter(files, limit int) *patchSplitter {

@@ -186,21 +186,24 @@ func (s *Service) switchBranch(ctx context.Context, name string, create bool, po
 	s.write.Lock()
 	defer s.write.Unlock()
 	defer s.branches.forget()
-	args := []string{"switch", "--quiet", "--no-guess"}
+	args := []string{"switch", "--quiet", "--no-guess", "--no-overwrite-ignore"}
 	if create {
 		args = append(args, "--create")
-	} else if _, err := s.resolve(ctx, "refs/heads/"+name); err != nil {
-		return nil, err
+	} else {
+		target, err := s.resolve(ctx, "refs/heads/"+name)
+		if err != nil {
+			return nil, err
+		}
+		if head, err := s.head(ctx); err != nil {
+			return nil, err
+		} else if head != "" {
+			if err := s.protectIgnored(ctx, "", head, target); err != nil {
+				return nil, err
+			}
+		}
 	}
 	var backup *Snapshot
 	if policy == DirtySave {
-		target := "HEAD"
-		if !create {
-			target = "refs/heads/" + name
-		}
-		if _, err := s.resolve(ctx, target); err != nil {
-			return nil, err
-		}
 		saved, sc, err := s.save(ctx, "before switching to "+name, true)
 		if err != nil {
 			return nil, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -108,20 +109,30 @@ func (s *Service) commit(ctx context.Context, opts CommitOptions) (Commit, error
 		}
 		message, source = cleanMessage(message), MessageKept
 	}
-	// The index may be changed by others while a message is written. Then the
-	// preparation is made again, and the message too when the change differs.
+	if message != "" {
+		if s.opts.Conventional {
+			if err := CheckConventional(message); err != nil {
+				return Commit{}, fmt.Errorf("message: %w", err)
+			}
+		}
+		return s.commitLocked(ctx, nil, opts, trailers, func(*scratch) (string, MessageSource, error) { return message, source, nil })
+	}
+	// Others may change the index while a message is written, which can take
+	// long. Then the commit is prepared again; the message is written again only
+	// when the change is another one.
 	for range 5 {
-		c, err := s.commitOnce(ctx, opts, message, source, trailers)
+		c, err := s.commitWritten(ctx, opts, trailers)
 		if !errors.Is(err, errIndexMoved) {
 			return c, err
 		}
 	}
-	return Commit{}, fmt.Errorf("%w: it was changed by others five times while the commit was prepared; try again", errIndexMoved)
+	return Commit{}, fmt.Errorf("%w: others changed it five times while the message was written; try again", errIndexMoved)
 }
 
 var errIndexMoved = errors.New("the index changed meanwhile")
 
-func (s *Service) commitOnce(ctx context.Context, opts CommitOptions, message string, source MessageSource, trailers []string) (Commit, error) {
+// commitWritten writes the message without holding a lock, then commits.
+func (s *Service) commitWritten(ctx context.Context, opts CommitOptions, trailers []string) (Commit, error) {
 	sc, err := s.newScratch()
 	if err != nil {
 		return Commit{}, err
@@ -130,25 +141,35 @@ func (s *Service) commitOnce(ctx context.Context, opts CommitOptions, message st
 	if err := s.stage(ctx, sc, opts); err != nil {
 		return Commit{}, err
 	}
-	if message == "" {
-		d, err := s.stagedDiff(ctx, sc, opts, s.opts.Message == nil)
-		if err != nil {
-			return Commit{}, err
-		}
-		if len(d.Files) == 0 {
-			return Commit{}, s.nothing(opts)
-		}
-		message, source = s.messageFor(ctx, d)
-		if err := ctx.Err(); err != nil {
-			return Commit{}, err
-		}
+	d, err := s.stagedDiff(ctx, sc, opts, s.opts.Message == nil)
+	if err != nil {
+		return Commit{}, err
 	}
-	if s.opts.Conventional {
-		if err := CheckConventional(message); err != nil {
-			return Commit{}, fmt.Errorf("message: %w", err)
-		}
+	if len(d.Files) == 0 {
+		return Commit{}, s.nothing(opts)
 	}
+	message, source := s.messageFor(ctx, d)
+	if err := ctx.Err(); err != nil {
+		return Commit{}, err
+	}
+	return s.commitLocked(ctx, sc, opts, trailers, func(restaged *scratch) (string, MessageSource, error) {
+		if restaged != sc {
+			now, err := s.stagedDiff(ctx, restaged, opts, true)
+			if err != nil {
+				return "", "", err
+			}
+			if keyOf(now.Files) != keyOf(d.Files) {
+				return "", "", errIndexMoved
+			}
+		}
+		return message, source, nil
+	})
+}
 
+// commitLocked commits what sc holds, while it holds git's lock on the index. It
+// prepares a scratch index itself when there is none or when the index is not
+// the one any more that sc was copied from.
+func (s *Service) commitLocked(ctx context.Context, sc *scratch, opts CommitOptions, trailers []string, write func(*scratch) (string, MessageSource, error)) (Commit, error) {
 	s.write.Lock()
 	defer s.write.Unlock()
 	lock, err := s.lockIndex(ctx)
@@ -156,8 +177,18 @@ func (s *Service) commitOnce(ctx context.Context, opts CommitOptions, message st
 		return Commit{}, err
 	}
 	defer lock.release()
-	if !lock.unchanged(sc) {
-		return Commit{}, errIndexMoved
+	if sc == nil || !lock.unchanged(sc) {
+		if sc, err = s.newScratch(); err != nil {
+			return Commit{}, err
+		}
+		defer sc.remove()
+		if err := s.stage(ctx, sc, opts); err != nil {
+			return Commit{}, err
+		}
+	}
+	message, source, err := write(sc)
+	if err != nil {
+		return Commit{}, err
 	}
 	before := s.headFile()
 	if err := s.runCommit(ctx, sc, opts, addTrailers(message, trailers)); err != nil {
@@ -196,8 +227,6 @@ func (s *Service) stage(ctx context.Context, sc *scratch, opts CommitOptions) er
 	if len(opts.Paths) > 0 {
 		c.args = append(c.args, "--pathspec-from-file=-", "--pathspec-file-nul")
 		c.stdin = nulList(opts.Paths)
-	} else {
-		c.args = append(c.args, "--", ".")
 	}
 	if _, err = s.git(ctx, c); err == nil {
 		return nil
@@ -314,16 +343,31 @@ func (s *Service) runCommit(ctx context.Context, sc *scratch, opts CommitOptions
 			args = append(append(args, "--"), opts.Paths...)
 		}
 	}
-	c := call{args: args, stdin: []byte(message + "\n"), index: sc.path, writes: true, config: []string{"user.useConfigOnly=true"}}
-	_, err := s.git(ctx, c)
-	if err != nil && s.opts.Identity != (Identity{}) && missingIdentity(stderrOf(err)) {
-		c.config = append(c.config, "user.name="+s.opts.Identity.Name, "user.email="+s.opts.Identity.Email)
-		_, err = s.git(ctx, c)
-	}
+	err := s.gitAs(ctx, call{args: args, stdin: []byte(message + "\n"), index: sc.path, writes: true})
 	if err != nil {
 		return s.commitError(ctx, sc, opts, err)
 	}
 	return nil
+}
+
+// gitAs runs a command that needs an identity: the configured one, never git's
+// guess, and Options.Identity where nothing is configured.
+func (s *Service) gitAs(ctx context.Context, c call) error {
+	const remember = 60 // seconds; somebody may configure an identity meanwhile
+	c.config = slices.Concat(c.config, []string{"user.useConfigOnly=true"})
+	fallback := slices.Concat(c.config, []string{"user.name=" + s.opts.Identity.Name, "user.email=" + s.opts.Identity.Email})
+	known := s.opts.Identity != (Identity{}) && time.Now().Unix()-s.anonymous.Load() < remember
+	if known {
+		c.config = fallback
+	}
+	_, err := s.git(ctx, c)
+	if err != nil && !known && s.opts.Identity != (Identity{}) && missingIdentity(stderrOf(err)) {
+		c.config = fallback
+		if _, err = s.git(ctx, c); err == nil {
+			s.anonymous.Store(time.Now().Unix())
+		}
+	}
+	return err
 }
 
 func missingIdentity(said string) bool {

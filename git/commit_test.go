@@ -15,6 +15,7 @@ import (
 )
 
 func TestCommitAll(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	r.file("a.txt", "changed\n")
 	r.file("new/c.txt", "c\n")
@@ -38,6 +39,7 @@ func TestCommitAll(t *testing.T) {
 }
 
 func TestFirstCommit(t *testing.T) {
+	t.Parallel()
 	for _, paths := range [][]string{nil, {"a.txt"}} {
 		t.Run(fmt.Sprint(paths), func(t *testing.T) {
 			r := newRepo(t)
@@ -56,6 +58,7 @@ func TestFirstCommit(t *testing.T) {
 
 // What is staged stays staged, bit for bit, when other paths are committed.
 func TestCommitPathsKeepsStaging(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	r.file("a.txt", "staged\n")
 	r.run("add", "a.txt")
@@ -77,6 +80,7 @@ func TestCommitPathsKeepsStaging(t *testing.T) {
 }
 
 func TestCommitPathsRemovesAndManyPaths(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	require.NoError(t, os.Remove(r.path("a.txt")))
 	paths := []string{"a.txt"}
@@ -93,6 +97,7 @@ func TestCommitPathsRemovesAndManyPaths(t *testing.T) {
 }
 
 func TestCommitStaged(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	r.file("a.txt", "staged\n")
 	r.run("add", "a.txt")
@@ -108,6 +113,7 @@ func TestCommitStaged(t *testing.T) {
 }
 
 func TestFailedCommitChangesNothing(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	r.hook("pre-commit", "echo the linter found 3 problems; exit 1")
 	r.file("a.txt", "staged\n")
@@ -127,6 +133,7 @@ func TestFailedCommitChangesNothing(t *testing.T) {
 }
 
 func TestCommitMsgHookMayChangeTheMessage(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	r.hook("commit-msg", `echo "Change-Id: 1" >> "$1"`)
 	r.file("a.txt", "x\n")
@@ -138,6 +145,7 @@ func TestCommitMsgHookMayChangeTheMessage(t *testing.T) {
 // A hook that changes files and stages them gets its changes committed, as with
 // git itself.
 func TestPreCommitHookMayStage(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	r.hook("pre-commit", "echo formatted > a.txt; git add a.txt")
 	r.file("a.txt", "unformatted\n")
@@ -148,6 +156,7 @@ func TestPreCommitHookMayStage(t *testing.T) {
 }
 
 func TestSigningFailureIsReported(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	r.run("config", "commit.gpgSign", "true")
 	r.run("config", "gpg.program", "false")
@@ -158,6 +167,7 @@ func TestSigningFailureIsReported(t *testing.T) {
 }
 
 func TestIdentity(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t, func(o *Options) { o.Identity = Identity{}; o.InheritEnv = []string{"PATH", "HOME"} })
 	r.file("a.txt", "x\n")
 	_, err := r.Commit(t.Context(), CommitOptions{Message: "m"})
@@ -188,6 +198,7 @@ func TestIdentity(t *testing.T) {
 }
 
 func TestAmend(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	r.file("a.txt", "amended\n")
 	c, err := r.Commit(t.Context(), CommitOptions{Amend: true})
@@ -213,6 +224,7 @@ func TestAmend(t *testing.T) {
 }
 
 func TestCommitRefusesConflicts(t *testing.T) {
+	t.Parallel()
 	r := conflicted(t)
 	for _, opts := range []CommitOptions{{}, {Message: "m", Paths: []string{"a.txt"}}, {Message: "m", Staged: true}} {
 		_, err := r.Commit(t.Context(), opts)
@@ -226,6 +238,7 @@ func TestCommitRefusesConflicts(t *testing.T) {
 }
 
 func TestCommitPathsThatDoHarm(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	for _, bad := range []string{"", "..", "../x", "/etc/passwd", ".git/config", "dir/.GIT/x", "a\x00b"} {
 		_, err := r.Commit(t.Context(), CommitOptions{Paths: []string{bad}, Message: "m"})
@@ -247,6 +260,7 @@ func TestCommitPathsThatDoHarm(t *testing.T) {
 }
 
 func TestMessageFromModel(t *testing.T) {
+	t.Parallel()
 	var diffs []string
 	reply, fail := "```\nTeach a to say more\n```", error(nil)
 	r := withCommit(t, func(o *Options) {
@@ -304,6 +318,7 @@ func must[T any](v T, err error) T {
 }
 
 func TestConventional(t *testing.T) {
+	t.Parallel()
 	replies := []string{"Did things", "fix(a): say more"}
 	r := withCommit(t, func(o *Options) {
 		o.Conventional = true
@@ -334,6 +349,7 @@ func TestConventional(t *testing.T) {
 }
 
 func TestSummaries(t *testing.T) {
+	t.Parallel()
 	file := func(code Code, path string) FileDiff { return FileDiff{Status: code, Path: path} }
 	for want, files := range map[string][]FileDiff{
 		"Remove a":          {file('D', "a")},
@@ -347,6 +363,7 @@ func TestSummaries(t *testing.T) {
 }
 
 func TestIndexThatMovesWhileTheMessageIsWritten(t *testing.T) {
+	t.Parallel()
 	var r *repo
 	asked := 0
 	r = withCommit(t, func(o *Options) {
@@ -368,6 +385,7 @@ func TestIndexThatMovesWhileTheMessageIsWritten(t *testing.T) {
 }
 
 func TestWaitsForTheIndexLock(t *testing.T) {
+	t.Parallel()
 	var r *repo
 	lock := ""
 	waits := 0

@@ -115,11 +115,12 @@ type Service struct {
 	bare      bool
 	shallow   bool
 
-	guard    atomic.Pointer[AutoCommit] // knows what a person had changed
-	write    sync.Mutex                 // serialises calls that change the repository
-	messages messageCache
-	branches branchCache
-	stats    struct {
+	guard     atomic.Pointer[AutoCommit] // knows what a person had changed
+	anonymous atomic.Int64               // Unix second at which git was found to know nobody
+	write     sync.Mutex                 // serialises calls that change the repository
+	messages  messageCache
+	branches  branchCache
+	stats     struct {
 		commands, lockWaits, commits, snapshots, messages, cacheHits atomic.Int64
 	}
 }

@@ -11,6 +11,7 @@ import (
 )
 
 func TestOpenFindsEveryKindOfRepository(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	t.Run("below the root", func(t *testing.T) {
 		r := withCommit(t)
@@ -138,6 +139,7 @@ func TestOpenFindsEveryKindOfRepository(t *testing.T) {
 }
 
 func TestInitOpensWhatExists(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	s, err := Init(t.Context(), r.dir, "other", testOptions())
 	require.NoError(t, err)
@@ -149,6 +151,7 @@ func TestInitOpensWhatExists(t *testing.T) {
 }
 
 func TestParseVersion(t *testing.T) {
+	t.Parallel()
 	for in, want := range map[string]Version{
 		"git version 2.39.5":                   {2, 39, 5},
 		"git version 2.39.5 (Apple Git-154)":   {2, 39, 5},
@@ -193,6 +196,7 @@ func TestEnvironmentIsClean(t *testing.T) {
 // A repository whose configuration runs programs must not run them when it is
 // opened as untrusted.
 func TestUntrustedRunsNothing(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t, func(o *Options) { o.Untrusted = true })
 	mark := filepath.Join(t.TempDir(), "ran")
 	script := filepath.Join(t.TempDir(), "evil")

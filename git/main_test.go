@@ -14,7 +14,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("TOKENRING_GIT_VICTIM"); dir != "" {
+		runVictim(dir)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // isolated keeps the machine's configuration out of the tests.
 var isolated = []string{"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null", "GIT_CONFIG_NOSYSTEM=1"}

@@ -117,10 +117,8 @@ func (s *Service) merge(ctx context.Context, branch string, opts MergeOptions) (
 	if err != nil {
 		return Merge{}, err
 	}
-	if result != "" {
-		if err := s.protectIgnored(ctx, "", ours, result); err != nil {
-			return Merge{}, err
-		}
+	if err := s.protectIgnored(ctx, "", ours, result); err != nil {
+		return Merge{}, err
 	}
 	backup, sc, err := s.save(ctx, "before merging "+branch, true)
 	if err != nil {
@@ -151,12 +149,7 @@ func (s *Service) runMerge(ctx context.Context, branch, theirs string, opts Merg
 	} else {
 		args = append(args, "-m", "Merge branch '"+branch+"'")
 	}
-	c := call{args: append(args, theirs), writes: true, config: []string{"user.useConfigOnly=true"}}
-	_, err := s.git(ctx, c)
-	if err != nil && s.opts.Identity != (Identity{}) && missingIdentity(stderrOf(err)) {
-		c.config = append(c.config, "user.name="+s.opts.Identity.Name, "user.email="+s.opts.Identity.Email)
-		_, err = s.git(ctx, c)
-	}
+	err := s.gitAs(ctx, call{args: append(args, theirs), writes: true})
 	if err == nil {
 		return nil
 	}
@@ -179,11 +172,11 @@ func (s *Service) runMerge(ctx context.Context, branch, theirs string, opts Merg
 }
 
 // mergedTree makes the merge in memory and returns its tree, or a
-// ConflictError. Before git 2.38 that is not possible: the tree is "" and git
-// merge itself finds out.
+// ConflictError. Before git 2.38 that is not possible: git merge itself finds
+// out, and their tree, which is what could overwrite files, stands in.
 func (s *Service) mergedTree(ctx context.Context, branch, ours, theirs string) (string, error) {
 	if !s.version.AtLeast(2, 38) {
-		return "", nil
+		return theirs, nil
 	}
 	out, err := s.git(ctx, call{args: []string{"merge-tree", "--write-tree", "-z", "--name-only", "--messages", ours, theirs}, writes: true})
 	if err == nil {

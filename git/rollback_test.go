@@ -21,6 +21,7 @@ func history(t *testing.T) *repo {
 }
 
 func TestRollbackKeepsUncommittedWork(t *testing.T) {
+	t.Parallel()
 	r := history(t)
 	r.file("dir/b.txt", "uncommitted\n")
 	r.file("staged.txt", "staged\n")
@@ -52,6 +53,7 @@ func TestRollbackKeepsUncommittedWork(t *testing.T) {
 }
 
 func TestRollbackWithWorkInTheWay(t *testing.T) {
+	t.Parallel()
 	r := history(t)
 	r.file("a.txt", "uncommitted\n")
 	r.file("untracked.txt", "u\n")
@@ -78,6 +80,7 @@ func TestRollbackWithWorkInTheWay(t *testing.T) {
 
 // A file that is ignored now and was tracked then exists nowhere else.
 func TestRollbackNeverOverwritesIgnoredFiles(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	r.file("secret.env", "tracked\n")
 	r.run("add", "-A")
@@ -97,6 +100,7 @@ func TestRollbackNeverOverwritesIgnoredFiles(t *testing.T) {
 }
 
 func TestRollbackRefuses(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	r := history(t)
 	_, err := r.Rollback(ctx, RollbackOptions{N: 3})
@@ -141,6 +145,7 @@ func TestRollbackRefuses(t *testing.T) {
 }
 
 func TestRollbackRestoresTheCheckpoint(t *testing.T) {
+	t.Parallel()
 	r := history(t)
 	require.NoError(t, r.NoteCheckpoint(t.Context(), "HEAD~1", "cp-2"))
 	require.NoError(t, r.NoteCheckpoint(t.Context(), "HEAD~2", "cp-0"))

@@ -10,6 +10,7 @@ import (
 )
 
 func TestSnapshotAndRestore(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	for _, born := range []bool{true, false} {
 		r := newRepo(t)
@@ -67,6 +68,7 @@ func TestSnapshotAndRestore(t *testing.T) {
 }
 
 func TestRestoreSomePaths(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	r := withCommit(t)
 	r.file("keep.txt", "untracked\n")
@@ -92,6 +94,7 @@ func TestRestoreSomePaths(t *testing.T) {
 // After the agent has committed, a snapshot still brings the files back; the
 // commit stays.
 func TestRestoreAfterACommit(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	r.file("a.txt", "person\n")
 	snap, err := r.Snapshot(t.Context(), "")
@@ -106,6 +109,7 @@ func TestRestoreAfterACommit(t *testing.T) {
 }
 
 func TestSnapshotOfAConflict(t *testing.T) {
+	t.Parallel()
 	r := conflicted(t)
 	before := r.read("a.txt")
 	snap, err := r.Snapshot(t.Context(), "")
@@ -119,6 +123,7 @@ func TestSnapshotOfAConflict(t *testing.T) {
 
 // A person can use a snapshot with git alone.
 func TestSnapshotIsAStash(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	r.file("a.txt", "work\n")
 	snap, err := r.Snapshot(t.Context(), "mine")
@@ -129,6 +134,7 @@ func TestSnapshotIsAStash(t *testing.T) {
 }
 
 func TestPruneSnapshots(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	for range 4 {
 		_, err := r.Snapshot(t.Context(), "")
@@ -143,4 +149,41 @@ func TestPruneSnapshots(t *testing.T) {
 	list, err := r.Snapshots(t.Context())
 	require.NoError(t, err)
 	assert.Len(t, list, 1)
+}
+
+func TestAutoSnapshotOncePerInput(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	r := withCommit(t)
+	a := NewAutoSnapshot(r.Service, AutoSnapshotOptions{})
+	_, any := a.Last()
+	assert.False(t, any)
+	a.Begin("first input")
+	require.NoError(t, a.BeforeWrite(ctx))
+	r.file("a.txt", "agent\n")
+	require.NoError(t, a.BeforeWrite(ctx))
+	snap, ok := a.Last()
+	require.True(t, ok)
+	assert.Equal(t, "first input", snap.Reason)
+
+	// A resumed input keeps the state from before it.
+	data := must(a.MarshalJSON())
+	b := NewAutoSnapshot(r.Service, AutoSnapshotOptions{})
+	require.NoError(t, b.UnmarshalJSON(data))
+	require.NoError(t, b.BeforeWrite(ctx))
+	again, _ := b.Last()
+	assert.Equal(t, snap.ID, again.ID)
+	_, err := r.RestoreSnapshot(ctx, again.ID)
+	require.NoError(t, err)
+	assert.Equal(t, "one\n", r.read("a.txt"))
+
+	gen := b.Generation()
+	b.Begin("second input")
+	require.NoError(t, b.BeforeWrite(ctx))
+	assert.NotEqual(t, gen, b.Generation())
+	assert.Len(t, must(r.Snapshots(ctx)), 2)
+	b.Reset("all")
+	_, ok = b.Last()
+	assert.False(t, ok)
+	require.Error(t, b.UnmarshalJSON([]byte("3")))
 }

@@ -19,6 +19,7 @@ func find(st *Status, path string) *Entry {
 }
 
 func TestStatus(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	odd := []string{"with space", "tab\there", "new\nline", "-dash", ":(glob)*", "quote\"d", "ünïcode", "* R100 x"}
 	for _, name := range odd {
@@ -65,6 +66,7 @@ func TestStatus(t *testing.T) {
 }
 
 func TestStatusOfUnbornBranchAndConflict(t *testing.T) {
+	t.Parallel()
 	r := newRepo(t)
 	st, err := r.Status(t.Context(), StatusOptions{})
 	require.NoError(t, err)
@@ -94,6 +96,7 @@ func conflicted(t *testing.T) *repo {
 }
 
 func TestStatusFollowsUpstream(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	dir := t.TempDir()
 	runIn(t, r.dir, "clone", "-q", ".", dir)

@@ -24,6 +24,7 @@ func callTool(t *testing.T, r *repo, name, args string) (string, error) {
 }
 
 func TestTools(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	r.file("a.txt", "one\nmore\n")
 	r.file("new.txt", "n\n")
@@ -68,6 +69,7 @@ func TestTools(t *testing.T) {
 
 // A model that asks for a commit of everything gets one of its own changes.
 func TestCommitToolSparesThePersonsChanges(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	r.file("a.txt", "person\n")
 	r.file("draft.txt", "person\n")
@@ -101,6 +103,7 @@ func TestCommitToolSparesThePersonsChanges(t *testing.T) {
 }
 
 func TestCommand(t *testing.T) {
+	t.Parallel()
 	r := withCommit(t)
 	r.file("a.txt", "x\n")
 	run := func(args, want string) string {
@@ -131,6 +134,7 @@ func TestCommand(t *testing.T) {
 }
 
 func TestBranches(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	r := withCommit(t)
 	require.NoError(t, r.CreateBranch(ctx, "side", ""))
@@ -167,6 +171,7 @@ func TestBranches(t *testing.T) {
 }
 
 func TestSwitchWithADirtyTree(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	r := withCommit(t)
 	r.run("switch", "-qc", "side")
@@ -197,6 +202,7 @@ func TestSwitchWithADirtyTree(t *testing.T) {
 }
 
 func TestLogShowBlame(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	r := history(t)
 	log := must(r.Log(ctx, LogOptions{Stat: true}))
@@ -227,6 +233,7 @@ func TestLogShowBlame(t *testing.T) {
 }
 
 func TestDiff(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	r := withCommit(t)
 	r.run("config", "diff.noprefix", "true")
@@ -258,6 +265,7 @@ func TestDiff(t *testing.T) {
 }
 
 func TestCutLargest(t *testing.T) {
+	t.Parallel()
 	files := []FileDiff{{Patch: "aaa\n"}, {Patch: string(make([]byte, 1000))}, {Patch: string(make([]byte, 500))}}
 	cutLargest(files, 304)
 	assert.Len(t, files[0].Patch, 4)

@@ -13,6 +13,7 @@ import (
 
 // Two agents work side by side, and what they did comes back.
 func TestWorktreesForParallelAgents(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	r := withCommit(t)
 	base := t.TempDir()
@@ -56,6 +57,7 @@ func TestWorktreesForParallelAgents(t *testing.T) {
 }
 
 func TestMergeConflictChangesNothing(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	r := withCommit(t)
 	w, err := r.AddWorktree(ctx, WorktreeOptions{Path: filepath.Join(t.TempDir(), "w"), Branch: "agent"})
@@ -84,6 +86,7 @@ func TestMergeConflictChangesNothing(t *testing.T) {
 }
 
 func TestMergeWithWorkInTheWay(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	r := withCommit(t)
 	w, err := r.AddWorktree(ctx, WorktreeOptions{Path: filepath.Join(t.TempDir(), "w"), Branch: "agent"})
@@ -126,6 +129,7 @@ func TestMergeWithWorkInTheWay(t *testing.T) {
 }
 
 func TestRemoveWorktreeKeepsWork(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	r := withCommit(t)
 	w, err := r.AddWorktree(ctx, WorktreeOptions{Path: filepath.Join(t.TempDir(), "w"), Branch: "agent"})
@@ -150,6 +154,7 @@ func TestRemoveWorktreeKeepsWork(t *testing.T) {
 }
 
 func TestWorktreeErrors(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	r := withCommit(t)
 	dir := t.TempDir()
