@@ -43,6 +43,7 @@ type Conversation struct {
 	log     []entry // what happened since the epoch began
 	epoch   uint32  // names the log; changes whenever it starts anew
 	loaded  origin  // the saved state that the present one came from
+	follows *origin // the saved state with which the log began, if it did
 	gen     uint64
 	loads   uint64 // how often the state was replaced from outside
 	running bool

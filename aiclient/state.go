@@ -183,8 +183,8 @@ func (c *Conversation) append(entries ...entry) {
 
 // origin names a point in a log.
 type origin struct {
-	epoch uint32
-	seq   int
+	Epoch uint32 `json:"epoch"`
+	Seq   int    `json:"seq"`
 }
 
 // newEpoch returns a number that has not been used as an epoch; 0 never is one.
@@ -202,7 +202,15 @@ func (c *Conversation) rewrite(s state) {
 	c.state = s
 	c.log = nil
 	c.epoch = newEpoch(c.epoch)
+	c.follows = nil
 	c.gen++
+}
+
+// restored notes which saved state the present one is, so that steps of the new
+// log can be tied to it. c.mu must be held.
+func (c *Conversation) restored(from origin) {
+	c.loaded = from
+	c.follows = &from
 }
 
 const stateVersion = 1
@@ -229,6 +237,10 @@ type savedDelta struct {
 	Epoch   uint32  `json:"epoch"`
 	From    int     `json:"from"`
 	Entries []entry `json:"entries"`
+
+	// Follows is set at the beginning of a log that began with a restored
+	// state: what was appended to it in this life follows that saved state.
+	Follows *origin `json:"follows,omitempty"`
 }
 
 // MarshalJSON encodes the whole state. It may be called while a turn runs.
@@ -284,7 +296,7 @@ func (c *Conversation) UnmarshalJSON(data []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.rewrite(s)
-	c.loaded = origin{saved.Epoch, saved.Seq}
+	c.restored(origin{saved.Epoch, saved.Seq})
 	c.loads++
 	return nil
 }
@@ -304,7 +316,7 @@ func (c *Conversation) Generation() uint64 {
 // The mark 0 is never known. A delta is nil when nothing changed.
 func (c *Conversation) Delta(mark uint64) (delta []byte, next uint64, ok bool) {
 	c.mu.Lock()
-	epoch, log := c.epoch, c.log[:len(c.log):len(c.log)]
+	epoch, log, follows := c.epoch, c.log[:len(c.log):len(c.log)], c.follows
 	c.mu.Unlock()
 	next = uint64(epoch)<<32 | uint64(len(log))
 	from := int(uint32(mark))
@@ -314,7 +326,11 @@ func (c *Conversation) Delta(mark uint64) (delta []byte, next uint64, ok bool) {
 	if from == len(log) {
 		return nil, next, true
 	}
-	delta, err := encode(savedDelta{stateVersion, epoch, from, log[from:]})
+	saved := savedDelta{Version: stateVersion, Epoch: epoch, From: from, Entries: log[from:]}
+	if from == 0 {
+		saved.Follows = follows
+	}
+	delta, err := encode(saved)
 	if err != nil {
 		c.logger.Error("conversation delta cannot be encoded", "error", err)
 		return nil, next, false
@@ -334,11 +350,15 @@ func (c *Conversation) ApplyDelta(delta []byte) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if saved.Epoch == 0 || saved.Epoch != c.loaded.epoch || saved.From > c.loaded.seq || saved.From < 0 {
-		return fmt.Errorf("restoring a step of the conversation: step %d:%d does not follow the state %d:%d",
-			saved.Epoch, saved.From, c.loaded.epoch, c.loaded.seq)
+	loaded := c.loaded
+	if saved.Epoch != loaded.Epoch && saved.From == 0 && saved.Follows != nil && *saved.Follows == loaded {
+		loaded = origin{Epoch: saved.Epoch} // the first step of the next life
 	}
-	skip := c.loaded.seq - saved.From
+	if saved.Epoch == 0 || saved.Epoch != loaded.Epoch || saved.From > loaded.Seq || saved.From < 0 {
+		return fmt.Errorf("restoring a step of the conversation: step %d:%d does not follow the state %d:%d",
+			saved.Epoch, saved.From, c.loaded.Epoch, c.loaded.Seq)
+	}
+	skip := loaded.Seq - saved.From
 	if skip >= len(saved.Entries) {
 		return nil
 	}
@@ -355,7 +375,7 @@ func (c *Conversation) ApplyDelta(delta []byte) error {
 		}
 	}
 	c.rewrite(s)
-	c.loaded.seq = saved.From + len(saved.Entries)
+	c.restored(origin{saved.Epoch, saved.From + len(saved.Entries)})
 	c.loads++
 	return nil
 }
