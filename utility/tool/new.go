@@ -40,8 +40,10 @@ type Options struct {
 // or omitzero.
 //
 // Arguments are decoded strictly: unknown fields, missing required fields and
-// wrong types are errors that name the field and say what was expected, so that
-// a model can correct itself. Absent arguments count as an empty object.
+// wrong types are errors that name the field and say what was expected and what
+// came, so that a model can correct itself. The case of names matters. null
+// stands for an optional field that is left out, and absent arguments for an
+// empty object.
 //
 // An Out of type string, []byte, error-free struct{}, [Result] or
 // fmt.Stringer is rendered as text, anything else as JSON. A panic in fn
@@ -51,17 +53,18 @@ func New[In, Out any](name, description string, fn func(ctx context.Context, in 
 	if err := CheckName(name); err != nil {
 		panic("tool.New: " + err.Error())
 	}
-	schema, err := jsonschema.For[In](nil)
+	schema, err := jsonschema.For[In](&jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
+		// As encoding/json reads them.
+		reflect.TypeFor[[]byte]():          {Type: "string", ContentEncoding: "base64"},
+		reflect.TypeFor[json.RawMessage](): {},
+	}})
 	if err != nil {
 		panic(fmt.Sprintf("tool.New(%q): schema of %s: %v", name, reflect.TypeFor[In](), err))
 	}
 	if schema.Type != "object" {
 		panic(fmt.Sprintf("tool.New(%q): arguments must be a struct or a map, not %s", name, reflect.TypeFor[In]()))
 	}
-	resolved, err := schema.Resolve(nil)
-	if err != nil {
-		panic(fmt.Sprintf("tool.New(%q): schema of %s: %v", name, reflect.TypeFor[In](), err))
-	}
+	simplify(schema)
 	raw, err := json.Marshal(schema)
 	if err != nil {
 		panic(fmt.Sprintf("tool.New(%q): schema of %s: %v", name, reflect.TypeFor[In](), err))
@@ -78,7 +81,7 @@ func New[In, Out any](name, description string, fn func(ctx context.Context, in 
 				res, err = Result{}, fmt.Errorf("tool %s failed internally: %v", name, p)
 			}
 		}()
-		in, err := decode[In](resolved, args)
+		in, err := decode[In](schema, args)
 		if err != nil {
 			return Result{}, &ArgumentError{Tool: name, Err: err}
 		}
@@ -133,13 +136,14 @@ func (e *ArgumentError) Error() string {
 func (e *ArgumentError) Unwrap() error { return e.Err }
 
 // decode checks args against the schema and decodes them.
-func decode[In any](schema *jsonschema.Resolved, args json.RawMessage) (In, error) {
+func decode[In any](schema *jsonschema.Schema, args json.RawMessage) (In, error) {
 	var in In
 	if trimmed := bytes.TrimSpace(args); len(trimmed) == 0 || bytes.Equal(trimmed, []byte("null")) {
 		args = json.RawMessage("{}")
 	}
 	var generic any
 	dec := json.NewDecoder(bytes.NewReader(args))
+	dec.UseNumber()
 	if err := dec.Decode(&generic); err != nil {
 		return in, syntaxError(args, err)
 	}
@@ -150,16 +154,12 @@ func decode[In any](schema *jsonschema.Resolved, args json.RawMessage) (In, erro
 	if !ok {
 		return in, fmt.Errorf("expected a JSON object, got %s", jsonType(generic))
 	}
-	if err := explain(schema.Schema(), object, ""); err != nil {
+	if err := explain(schema, object, ""); err != nil {
 		return in, err
 	}
-	if err := schema.Validate(object); err != nil {
-		return in, err
-	}
-	strict := json.NewDecoder(bytes.NewReader(args))
-	strict.DisallowUnknownFields()
-	if err := strict.Decode(&in); err != nil {
-		return in, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "json: "))
+	// From the text again, so that large integers keep all their digits.
+	if err := json.Unmarshal(args, &in); err != nil {
+		return in, decodeError(err)
 	}
 	return in, nil
 }
