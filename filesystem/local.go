@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 )
 
 // Local is a directory of this machine. It is safe for concurrent use.
@@ -50,7 +49,7 @@ func (l *Local) Open(ctx context.Context, name string) (fs.File, error) {
 }
 
 func (l *Local) open(ctx context.Context, name string) (*os.File, error) {
-	if err := ctx.Err(); err != nil {
+	if err := checkCall(ctx, "open", name); err != nil {
 		return nil, err
 	}
 	// Looking first keeps a device from being opened at all; looking again at
@@ -72,6 +71,16 @@ func (l *Local) open(ctx context.Context, name string) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// checkCall checks what every call begins with.
+func checkCall(ctx context.Context, op string, names ...string) error {
+	for _, name := range names {
+		if !fs.ValidPath(name) {
+			return &fs.PathError{Op: op, Path: name, Err: ErrName}
+		}
+	}
+	return ctx.Err()
 }
 
 // checkKind refuses what is neither a regular file nor a directory.
@@ -103,7 +112,7 @@ func kindName(mode fs.FileMode) string {
 // Stat implements [Provider]. What is neither a file nor a directory is an
 // error; [Local.Lstat] describes it.
 func (l *Local) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
-	if err := ctx.Err(); err != nil {
+	if err := checkCall(ctx, "stat", name); err != nil {
 		return nil, err
 	}
 	info, err := l.root.Stat(name)
@@ -118,7 +127,7 @@ func (l *Local) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
 
 // Lstat implements [Provider].
 func (l *Local) Lstat(ctx context.Context, name string) (fs.FileInfo, error) {
-	if err := ctx.Err(); err != nil {
+	if err := checkCall(ctx, "lstat", name); err != nil {
 		return nil, err
 	}
 	info, err := l.root.Lstat(name)
@@ -146,7 +155,7 @@ func (l *Local) ReadDir(ctx context.Context, name string) ([]fs.DirEntry, error)
 // WriteFile implements [WritableProvider]. The new content is on the disk
 // before it takes the name, so a full disk or a crash leaves the old file.
 func (l *Local) WriteFile(ctx context.Context, name string, data []byte, perm fs.FileMode) (err error) {
-	if err := ctx.Err(); err != nil {
+	if err := checkCall(ctx, "write", name); err != nil {
 		return err
 	}
 	target, err := l.resolve(name)
@@ -207,7 +216,7 @@ func (l *Local) WriteFile(ctx context.Context, name string, data []byte, perm fs
 
 // Append implements [WritableProvider].
 func (l *Local) Append(ctx context.Context, name string, data []byte, perm fs.FileMode) error {
-	if err := ctx.Err(); err != nil {
+	if err := checkCall(ctx, "append", name); err != nil {
 		return err
 	}
 	if _, err := l.Stat(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -244,7 +253,7 @@ func (l *Local) Append(ctx context.Context, name string, data []byte, perm fs.Fi
 
 // Mkdir implements [WritableProvider].
 func (l *Local) Mkdir(ctx context.Context, name string, perm fs.FileMode) error {
-	if err := ctx.Err(); err != nil {
+	if err := checkCall(ctx, "mkdir", name); err != nil {
 		return err
 	}
 	target, err := l.resolve(name)
@@ -264,7 +273,7 @@ func (l *Local) parents(name string) error {
 
 // Remove implements [WritableProvider].
 func (l *Local) Remove(ctx context.Context, name string) error {
-	if err := ctx.Err(); err != nil {
+	if err := checkCall(ctx, "remove", name); err != nil {
 		return err
 	}
 	return l.explain("remove", name, l.root.Remove(name))
@@ -272,7 +281,7 @@ func (l *Local) Remove(ctx context.Context, name string) error {
 
 // RemoveAll implements [WritableProvider].
 func (l *Local) RemoveAll(ctx context.Context, name string) error {
-	if err := ctx.Err(); err != nil {
+	if err := checkCall(ctx, "remove", name); err != nil {
 		return err
 	}
 	if _, err := l.root.Lstat(name); err != nil {
@@ -283,7 +292,7 @@ func (l *Local) RemoveAll(ctx context.Context, name string) error {
 
 // Rename implements [WritableProvider].
 func (l *Local) Rename(ctx context.Context, oldName, newName string) error {
-	if err := ctx.Err(); err != nil {
+	if err := checkCall(ctx, "rename", oldName, newName); err != nil {
 		return err
 	}
 	if _, err := l.root.Lstat(oldName); err != nil {
@@ -303,51 +312,10 @@ func (l *Local) Chmod(ctx context.Context, name string, mode fs.FileMode) error 
 	return l.explain("chmod", name, l.root.Chmod(name, mode.Perm()))
 }
 
-// maxLinks is the number of symlinks after which a name counts as a loop, as in
-// Linux.
-const maxLinks = 40
-
 // resolve implements resolver. The root itself decides what may be followed:
 // this only finds out where a write through symlinks has to go.
 func (l *Local) resolve(name string) (string, error) {
-	done, rest := ".", name
-	for links := 0; rest != ""; {
-		var part string
-		part, rest, _ = strings.Cut(rest, "/")
-		switch part {
-		case "", ".":
-			continue
-		case "..":
-			if done == "." {
-				return "", &fs.PathError{Op: "resolve", Path: name, Err: fmt.Errorf("a symlink leads above the root: %w", ErrOutsideRoot)}
-			}
-			done = path.Dir(done)
-			continue
-		}
-		next := join(done, part)
-		info, err := l.root.Lstat(next)
-		switch {
-		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-			return CleanName(join(next, rest))
-		case err != nil:
-			return "", l.explain("resolve", name, err)
-		case info.Mode()&fs.ModeSymlink == 0:
-			done = next
-			continue
-		}
-		if links++; links > maxLinks {
-			return "", &fs.PathError{Op: "resolve", Path: name, Err: errors.New("too many symlinks")}
-		}
-		link, err := l.root.Readlink(next)
-		if err != nil {
-			return "", l.explain("resolve", name, err)
-		}
-		if filepath.IsAbs(link) {
-			return "", &fs.PathError{Op: "resolve", Path: name, Err: fmt.Errorf("the symlink %s has the absolute target %s: %w", next, link, ErrOutsideRoot)}
-		}
-		rest = filepath.ToSlash(link) + "/" + rest
-	}
-	return done, nil
+	return resolveLinks(name, l.root.Lstat, l.root.Readlink)
 }
 
 // explain makes an error of the operating system one of this package: named,

@@ -9,9 +9,12 @@ import (
 	"log/slog"
 	"path"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/tokenring-ai/tokenring-go/registry"
 )
 
 // Defaults of [Options].
@@ -28,6 +31,11 @@ type Options struct {
 
 	// Provider serves another file tree than a local directory.
 	Provider Provider
+
+	// Providers, instead of Provider, serves the one that is selected at the
+	// time of each call; one must be selected now. When none is selected any
+	// more, the last one stays in use.
+	Providers *registry.SingleSelector[Provider]
 
 	// Ignore chooses what walks, globs and searches leave out.
 	Ignore IgnoreOptions
@@ -66,7 +74,7 @@ type Trace struct {
 type Service struct {
 	opts    Options
 	logger  *slog.Logger
-	current *tree
+	current atomic.Pointer[tree]
 	own     io.Closer // the provider, when the service opened it
 
 	edits sync.Mutex // held from reading a file to writing its next content
@@ -87,6 +95,12 @@ func New(opts Options) (*Service, error) {
 		s.logger = slog.Default()
 	}
 	provider := opts.Provider
+	if opts.Providers != nil {
+		var err error
+		if provider, err = opts.Providers.Require(); err != nil {
+			return nil, fmt.Errorf("open file tree: %w", err)
+		}
+	}
 	if provider == nil {
 		local, err := NewLocal(orDefault(opts.Root, "."))
 		if err != nil {
@@ -94,7 +108,7 @@ func New(opts Options) (*Service, error) {
 		}
 		provider, s.own = local, local
 	}
-	s.current = newTree(provider, opts.Ignore)
+	s.current.Store(newTree(provider, opts.Ignore))
 	return s, nil
 }
 
@@ -106,7 +120,26 @@ func (s *Service) Close() error {
 	return s.own.Close()
 }
 
-func (s *Service) tree() *tree { return s.current }
+// tree returns what is served now.
+func (s *Service) tree() *tree {
+	t := s.current.Load()
+	if s.opts.Providers == nil {
+		return t
+	}
+	_, p, ok := s.opts.Providers.Active()
+	if !ok || p == nil || sameProvider(p, t.provider) {
+		return t
+	}
+	next := newTree(p, s.opts.Ignore)
+	if !s.current.CompareAndSwap(t, next) {
+		return s.tree()
+	}
+	return next
+}
+
+func sameProvider(a, b Provider) bool {
+	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.TypeOf(a).Comparable() && a == b
+}
 
 // Provider returns the file tree that is served.
 func (s *Service) Provider() Provider { return s.tree().provider }

@@ -1,0 +1,161 @@
+package filesystemtest
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/tokenring-ai/tokenring-go/filesystem"
+	"github.com/tokenring-ai/tokenring-go/registry"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func openLocal(t *testing.T, files map[string]string) filesystem.Provider {
+	dir := t.TempDir()
+	for name, text := range files {
+		full := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(full), 0o755))
+		require.NoError(t, os.WriteFile(full, []byte(text), 0o644))
+	}
+	l, err := filesystem.NewLocal(dir)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, l.Close()) })
+	return l
+}
+
+func openMemory(t *testing.T, files map[string]string) filesystem.Provider {
+	m, err := filesystem.NewMemory(files)
+	require.NoError(t, err)
+	return m
+}
+
+func TestLocal(t *testing.T)  { TestProvider(t, openLocal) }
+func TestMemory(t *testing.T) { TestProvider(t, openMemory) }
+
+func TestReadOnly(t *testing.T) {
+	t.Run("MapFS", func(t *testing.T) {
+		TestProvider(t, func(t *testing.T, files map[string]string) filesystem.Provider {
+			m := make(fstest.MapFS)
+			for name, text := range files {
+				m[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
+			}
+			return filesystem.ReadOnly(m)
+		})
+	})
+	t.Run("DirFS", func(t *testing.T) {
+		TestProvider(t, func(t *testing.T, files map[string]string) filesystem.Provider {
+			return filesystem.ReadOnly(os.DirFS(openLocal(t, files).(*filesystem.Local).Dir()))
+		})
+	})
+}
+
+func TestReadOnlyDoesNotFollowSymlinksOut(t *testing.T) {
+	outside := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(outside, "secret"), []byte("s"), 0o644))
+	dir := openLocal(t, Files).(*filesystem.Local).Dir()
+	require.NoError(t, os.Symlink(outside, filepath.Join(dir, "out")))
+	require.NoError(t, os.Symlink("dir/b.txt", filepath.Join(dir, "in")))
+	p := filesystem.ReadOnly(os.DirFS(dir))
+	_, err := p.Open(t.Context(), "out/secret")
+	assert.ErrorIs(t, err, filesystem.ErrOutsideRoot)
+	assert.Equal(t, "beta\n", read(t, p, "in"))
+}
+
+// An overlay must look the same whether its content lies below, above or in
+// both.
+func TestOverlay(t *testing.T) {
+	t.Run("Below", func(t *testing.T) {
+		TestProvider(t, func(t *testing.T, files map[string]string) filesystem.Provider {
+			return filesystem.NewOverlay(openLocal(t, files))
+		})
+	})
+	t.Run("Above", func(t *testing.T) {
+		TestProvider(t, func(t *testing.T, files map[string]string) filesystem.Provider {
+			o := filesystem.NewOverlay(openMemory(t, nil))
+			for name, text := range files {
+				require.NoError(t, o.WriteFile(t.Context(), name, []byte(text), 0o644))
+			}
+			return o
+		})
+	})
+	t.Run("Both", func(t *testing.T) {
+		TestProvider(t, func(t *testing.T, files map[string]string) filesystem.Provider {
+			below := maps.Clone(files)
+			below["a.txt"], below["gone/x"], below["dir/gone"] = "old", "x", "x"
+			delete(below, "dir/sub/c.txt")
+			o := filesystem.NewOverlay(openMemory(t, below))
+			require.NoError(t, o.WriteFile(t.Context(), "a.txt", []byte(files["a.txt"]), 0o644))
+			require.NoError(t, o.WriteFile(t.Context(), "dir/sub/c.txt", []byte(files["dir/sub/c.txt"]), 0o644))
+			require.NoError(t, o.RemoveAll(t.Context(), "gone"))
+			require.NoError(t, o.Remove(t.Context(), "dir/gone"))
+			return o
+		})
+	})
+}
+
+func TestOverlayCommitsAndDiscards(t *testing.T) {
+	base := openLocal(t, Files).(*filesystem.Local)
+	o := filesystem.NewOverlay(base)
+	ctx := t.Context()
+	require.NoError(t, o.WriteFile(ctx, "a.txt", []byte("ALPHA\n"), 0o644))
+	require.NoError(t, o.WriteFile(ctx, "empty", nil, 0o644)) // as it was
+	require.NoError(t, o.Rename(ctx, "dir", "moved"))
+	require.NoError(t, o.WriteFile(ctx, "new/n", []byte("n"), 0o600))
+	require.NoError(t, o.Remove(ctx, "other/ä ö.txt"))
+	require.NoError(t, o.WriteFile(ctx, "other/ä ö.txt", []byte("back\n"), 0o644))
+	assert.Equal(t, "alpha\n", read(t, base, "a.txt"), "the base is not touched")
+
+	changes, err := o.Changes(ctx)
+	require.NoError(t, err)
+	kinds := make(map[string]filesystem.ChangeKind)
+	for _, c := range changes {
+		kinds[c.Path] = c.Kind
+	}
+	assert.Equal(t, map[string]filesystem.ChangeKind{
+		"a.txt": filesystem.Modified, "dir": filesystem.Deleted, "other/ä ö.txt": filesystem.Modified,
+		"moved": filesystem.Created, "moved/.gitignore": filesystem.Created, "moved/b.txt": filesystem.Created, "moved/sub": filesystem.Created,
+		"moved/sub/c.txt": filesystem.Created, "moved/x.log": filesystem.Created, "new": filesystem.Created, "new/n": filesystem.Created,
+	}, kinds)
+	assert.Equal(t, "--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-alpha\n+ALPHA\n", changes[0].Diff)
+
+	require.NoError(t, o.Commit(ctx, base))
+	assert.Equal(t, "ALPHA\n", read(t, base, "a.txt"))
+	assert.Equal(t, "gamma", read(t, base, "moved/sub/c.txt"))
+	missing(t, base, "dir")
+	changes, err = o.Changes(ctx)
+	require.NoError(t, err)
+	assert.Empty(t, changes)
+
+	require.NoError(t, o.RemoveAll(ctx, "moved"))
+	o.Discard()
+	assert.Equal(t, "gamma", read(t, o, "moved/sub/c.txt"))
+}
+
+func TestServiceFollowsTheSelection(t *testing.T) {
+	providers := registry.NewKeyed[filesystem.Provider]("file tree")
+	require.NoError(t, providers.Register("one", openMemory(t, map[string]string{"f": "1"})))
+	require.NoError(t, providers.Register("two", openMemory(t, map[string]string{"f": "2"})))
+	selected := registry.NewSingleSelector(providers)
+	_, err := filesystem.New(filesystem.Options{Providers: selected})
+	assert.Error(t, err)
+	require.NoError(t, selected.Select("one"))
+	s, err := filesystem.New(filesystem.Options{Providers: selected})
+	require.NoError(t, err)
+	for _, c := range [][2]string{{"one", "1"}, {"two", "2"}, {"one", "1"}} {
+		require.NoError(t, selected.Select(c[0]))
+		data, err := s.ReadFile(t.Context(), "f")
+		require.NoError(t, err)
+		assert.Equal(t, c[1], string(data))
+	}
+	selected.Clear()
+	data, err := s.ReadFile(t.Context(), "f")
+	require.NoError(t, err)
+	assert.Equal(t, "1", string(data))
+}

@@ -1,0 +1,427 @@
+package filesystem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// Overlay keeps changes in memory above a tree that it never changes, until
+// they are committed or discarded. It is safe for concurrent use.
+type Overlay struct {
+	base Provider
+
+	mu      sync.RWMutex
+	upper   *Memory
+	deleted map[string]bool // names of base that are not seen any more, with all below
+}
+
+// NewOverlay returns an Overlay without changes.
+func NewOverlay(base Provider) *Overlay {
+	o := &Overlay{base: base}
+	o.Discard()
+	return o
+}
+
+// ChangeKind says what became of a file.
+type ChangeKind string
+
+// The kinds of changes.
+const (
+	Created  ChangeKind = "created"
+	Modified ChangeKind = "modified"
+	Deleted  ChangeKind = "deleted"
+)
+
+// Change is a file or directory that an Overlay has changed.
+type Change struct {
+	Path string
+	Kind ChangeKind
+	Dir  bool
+	Diff string // unified, for text files
+}
+
+// Discard forgets all changes.
+func (o *Overlay) Discard() {
+	upper, _ := NewMemory(nil)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.upper, o.deleted = upper, make(map[string]bool)
+}
+
+// hides reports whether base's entry of this name is not seen any more.
+func (o *Overlay) hides(name string) bool {
+	for len(o.deleted) > 0 {
+		if o.deleted[name] {
+			return true
+		}
+		if name == "." {
+			break
+		}
+		name = path.Dir(name)
+	}
+	return false
+}
+
+// layer returns the tree that shows name, or nil when neither does.
+func (o *Overlay) layer(ctx context.Context, name string) Provider {
+	if _, err := o.upper.Lstat(ctx, name); err == nil && name != "." {
+		return o.upper
+	}
+	if o.hides(name) {
+		return nil
+	}
+	// A file above hides a directory below.
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		if info, err := o.upper.Lstat(ctx, dir); err == nil && !info.IsDir() {
+			return nil
+		}
+	}
+	return o.base
+}
+
+// follow resolves symlinks of base in name, or only in its directory.
+func (o *Overlay) follow(ctx context.Context, name string, last bool) (string, error) {
+	r, ok := o.base.(resolver)
+	if !ok || name == "." {
+		return name, nil
+	}
+	if _, err := o.upper.Lstat(ctx, name); err == nil {
+		return name, nil
+	}
+	if last {
+		return r.resolve(name)
+	}
+	dir, err := r.resolve(path.Dir(name))
+	return join(dir, path.Base(name)), err
+}
+
+func (o *Overlay) resolve(name string) (string, error) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.follow(context.Background(), name, true)
+}
+
+// at finds the tree that shows a name, after symlinks.
+func (o *Overlay) at(ctx context.Context, op, name string, last bool) (Provider, string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, "", err
+	}
+	if !fs.ValidPath(name) {
+		return nil, "", memError(op, name, ErrName)
+	}
+	name, err := o.follow(ctx, name, last)
+	if err != nil {
+		return nil, "", err
+	}
+	if p := o.layer(ctx, name); p != nil {
+		return p, name, nil
+	}
+	return nil, "", memError(op, name, fs.ErrNotExist)
+}
+
+// Open implements [Provider].
+func (o *Overlay) Open(ctx context.Context, name string) (fs.File, error) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	p, name, err := o.at(ctx, "open", name, true)
+	if err != nil {
+		return nil, err
+	}
+	return p.Open(ctx, name)
+}
+
+// Stat implements [Provider].
+func (o *Overlay) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	p, name, err := o.at(ctx, "stat", name, true)
+	if err != nil {
+		return nil, err
+	}
+	return p.Stat(ctx, name)
+}
+
+// Lstat implements [Provider].
+func (o *Overlay) Lstat(ctx context.Context, name string) (fs.FileInfo, error) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	p, name, err := o.at(ctx, "lstat", name, false)
+	if err != nil {
+		return nil, err
+	}
+	return p.Lstat(ctx, name)
+}
+
+// ReadDir implements [Provider].
+func (o *Overlay) ReadDir(ctx context.Context, name string) ([]fs.DirEntry, error) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	p, name, err := o.at(ctx, "readdir", name, true)
+	if err != nil {
+		return nil, err
+	}
+	return o.list(ctx, p, name)
+}
+
+// list joins what both trees have in a directory that p shows.
+func (o *Overlay) list(ctx context.Context, p Provider, name string) ([]fs.DirEntry, error) {
+	merged := make(map[string]fs.DirEntry)
+	if p != Provider(o.upper) || !o.hides(name) {
+		list, err := o.base.ReadDir(ctx, name)
+		if err != nil && p != Provider(o.upper) {
+			return nil, err
+		}
+		for _, e := range list {
+			if !o.hides(join(name, e.Name())) {
+				merged[e.Name()] = e
+			}
+		}
+	}
+	list, err := o.upper.ReadDir(ctx, name)
+	if err != nil && p == Provider(o.upper) {
+		return nil, err
+	}
+	for _, e := range list {
+		merged[e.Name()] = e
+	}
+	out := slices.Collect(maps.Values(merged))
+	slices.SortFunc(out, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return out, nil
+}
+
+// place prepares to write a file: it finds what is there and checks that its
+// parents are directories.
+func (o *Overlay) place(ctx context.Context, op, name string) (real string, p Provider, err error) {
+	if err := ctx.Err(); err != nil {
+		return "", nil, err
+	}
+	if !fs.ValidPath(name) || name == "." {
+		return "", nil, memError(op, name, ErrName)
+	}
+	if name, err = o.follow(ctx, name, true); err != nil {
+		return "", nil, err
+	}
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		if p := o.layer(ctx, dir); p != nil {
+			info, err := p.Stat(ctx, dir)
+			if err == nil && !info.IsDir() {
+				return "", nil, memError(op, name, syscall.ENOTDIR)
+			}
+		}
+	}
+	return name, o.layer(ctx, name), nil
+}
+
+// WriteFile implements [WritableProvider].
+func (o *Overlay) WriteFile(ctx context.Context, name string, data []byte, perm fs.FileMode) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.write(ctx, "write", name, data, perm, false)
+}
+
+// Append implements [WritableProvider].
+func (o *Overlay) Append(ctx context.Context, name string, data []byte, perm fs.FileMode) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.write(ctx, "append", name, data, perm, true)
+}
+
+func (o *Overlay) write(ctx context.Context, op, name string, data []byte, perm fs.FileMode, add bool) error {
+	name, p, err := o.place(ctx, op, name)
+	if err != nil {
+		return err
+	}
+	if p != nil {
+		info, err := p.Stat(ctx, name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return err
+		case info.IsDir():
+			return memError(op, name, errors.New("it is a directory"))
+		default:
+			perm = info.Mode().Perm()
+			if add {
+				old, err := readProvider(ctx, p, name)
+				if err != nil {
+					return err
+				}
+				data = slices.Concat(old, data)
+			}
+		}
+	}
+	return o.upper.WriteFile(ctx, name, data, perm)
+}
+
+// readProvider reads a whole file.
+func readProvider(ctx context.Context, p Provider, name string) ([]byte, error) {
+	f, err := p.Open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return data, nil
+}
+
+// Mkdir implements [WritableProvider].
+func (o *Overlay) Mkdir(ctx context.Context, name string, perm fs.FileMode) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if name == "." {
+		return nil
+	}
+	name, p, err := o.place(ctx, "mkdir", name)
+	if err != nil {
+		return err
+	}
+	if p != nil {
+		if info, err := p.Stat(ctx, name); err == nil {
+			if !info.IsDir() {
+				return memError("mkdir", name, syscall.ENOTDIR)
+			}
+			return nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return o.upper.Mkdir(ctx, name, perm)
+}
+
+// Remove implements [WritableProvider].
+func (o *Overlay) Remove(ctx context.Context, name string) error { return o.remove(ctx, name, false) }
+
+// RemoveAll implements [WritableProvider].
+func (o *Overlay) RemoveAll(ctx context.Context, name string) error { return o.remove(ctx, name, true) }
+
+func (o *Overlay) remove(ctx context.Context, name string, all bool) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.removeLocked(ctx, name, all)
+}
+
+func (o *Overlay) removeLocked(ctx context.Context, name string, all bool) error {
+	if name == "." {
+		return memError("remove", name, ErrProtected)
+	}
+	p, name, err := o.at(ctx, "remove", name, false)
+	if err != nil {
+		return err
+	}
+	info, err := p.Lstat(ctx, name)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() && !all {
+		if list, err := o.list(ctx, p, name); err != nil {
+			return err
+		} else if len(list) > 0 {
+			return memError("remove", name, syscall.ENOTEMPTY)
+		}
+	}
+	if err := o.upper.RemoveAll(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+		return err
+	}
+	o.deleted[name] = true
+	return nil
+}
+
+// Rename implements [WritableProvider]. Files of base are copied.
+func (o *Overlay) Rename(ctx context.Context, oldName, newName string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p, from, err := o.at(ctx, "rename", oldName, false)
+	if err != nil {
+		return err
+	}
+	if from == "." || strings.HasPrefix(newName, from+"/") {
+		return memError("rename", oldName, fmt.Errorf("a directory cannot move into itself: %w", ErrName))
+	}
+	info, err := p.Stat(ctx, from)
+	if err != nil {
+		return err
+	}
+	to, at, err := o.place(ctx, "rename", newName)
+	if err != nil || to == from {
+		return err
+	}
+	if at != nil {
+		if there, err := at.Stat(ctx, to); err == nil && (there.IsDir() || info.IsDir()) {
+			return memError("rename", newName, fs.ErrExist)
+		}
+	}
+	if err := o.copyUp(ctx, p, from, to); err != nil {
+		return err
+	}
+	return o.removeLocked(ctx, from, true)
+}
+
+// copyUp copies what the overlay shows at from to another place in memory.
+func (o *Overlay) copyUp(ctx context.Context, p Provider, from, to string) error {
+	info, err := p.Stat(ctx, from)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		data, err := readProvider(ctx, p, from)
+		if err != nil {
+			return err
+		}
+		return o.upper.WriteFile(ctx, to, data, info.Mode().Perm())
+	}
+	if err := o.upper.Mkdir(ctx, to, info.Mode().Perm()); err != nil {
+		return err
+	}
+	list, err := o.list(ctx, p, from)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		sub := join(from, e.Name())
+		layer := o.layer(ctx, sub)
+		if layer == nil || !e.Type().IsRegular() && !e.IsDir() {
+			continue
+		}
+		if err := o.copyUp(ctx, layer, sub, join(to, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Chmod implements [WritableProvider].
+func (o *Overlay) Chmod(ctx context.Context, name string, mode fs.FileMode) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p, name, err := o.at(ctx, "chmod", name, true)
+	if err != nil {
+		return err
+	}
+	info, err := p.Stat(ctx, name)
+	if err != nil {
+		return err
+	}
+	if p != Provider(o.upper) && name != "." {
+		if info.IsDir() {
+			err = o.upper.Mkdir(ctx, name, info.Mode().Perm())
+		} else {
+			err = o.copyUp(ctx, p, name, name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return o.upper.Chmod(ctx, name, mode)
+}

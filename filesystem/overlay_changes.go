@@ -1,0 +1,148 @@
+package filesystem
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"syscall"
+)
+
+// Changes lists what was changed, sorted by path, with diffs of text files.
+// Files that were written with the content that they had are left out.
+func (o *Overlay) Changes(ctx context.Context) ([]Change, error) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.changes(ctx)
+}
+
+func (o *Overlay) changes(ctx context.Context) ([]Change, error) {
+	var out []Change
+	for _, name := range slices.Sorted(maps.Keys(o.deleted)) {
+		info, err := o.base.Lstat(ctx, name)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if now, err := o.upper.Lstat(ctx, name); err == nil && now.IsDir() == info.IsDir() && !now.IsDir() {
+			continue // replaced, which is a modification
+		}
+		c := Change{Path: name, Kind: Deleted, Dir: info.IsDir()}
+		if info.Mode().IsRegular() {
+			old, err := readProvider(ctx, o.base, name)
+			if err != nil {
+				return nil, err
+			}
+			c.Diff = textDiff(name, "", old, nil)
+		}
+		out = append(out, c)
+	}
+	upper := newTree(o.upper, IgnoreOptions{NoGit: true, NoAI: true, NoDefaults: true})
+	var failed error
+	w := walker{tree: upper, ctx: ctx, opts: WalkOptions{NoIgnore: true}}
+	w.yield = func(e Entry, err error) bool {
+		var c Change
+		if err == nil {
+			c, err = o.change(ctx, e)
+		}
+		if err != nil {
+			failed = err
+			return false
+		}
+		if c.Kind != "" {
+			out = append(out, c)
+		}
+		return true
+	}
+	w.start(".")
+	slices.SortStableFunc(out, func(a, b Change) int { return comparePaths(a.Path, b.Path) })
+	return out, failed
+}
+
+// change describes an entry of the upper tree.
+func (o *Overlay) change(ctx context.Context, e Entry) (Change, error) {
+	c := Change{Path: e.Path, Kind: Created, Dir: e.IsDir()}
+	below, err := o.base.Stat(ctx, e.Path)
+	there := err == nil && below.IsDir() == e.IsDir()
+	if e.IsDir() {
+		if there && !o.hides(e.Path) {
+			return Change{}, nil
+		}
+		return c, nil
+	}
+	now, err := readProvider(ctx, o.upper, e.Path)
+	if err != nil {
+		return Change{}, err
+	}
+	var old []byte
+	before := ""
+	if there {
+		if old, err = readProvider(ctx, o.base, e.Path); err != nil {
+			return Change{}, err
+		}
+		info, err := o.upper.Lstat(ctx, e.Path)
+		if err != nil || bytes.Equal(old, now) && info.Mode().Perm() == below.Mode().Perm() {
+			return Change{}, err
+		}
+		c.Kind, before = Modified, e.Path
+	}
+	c.Diff = textDiff(before, e.Path, old, now)
+	return c, nil
+}
+
+func textDiff(before, after string, old, now []byte) string {
+	if bytes.IndexByte(old, 0) >= 0 || bytes.IndexByte(now, 0) >= 0 {
+		return ""
+	}
+	return UnifiedDiff(before, after, string(old), string(now))
+}
+
+// Commit makes the changes in a tree, usually the base, and then discards them.
+// When one cannot be made, the error says so, those before it stay made, and the
+// overlay keeps all.
+func (o *Overlay) Commit(ctx context.Context, onto WritableProvider) error {
+	o.mu.Lock()
+	list, err := o.changes(ctx)
+	for _, c := range list {
+		if err != nil {
+			break
+		}
+		err = o.apply(ctx, onto, c)
+	}
+	o.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("commit overlay: %w", err)
+	}
+	o.Discard()
+	return nil
+}
+
+func (o *Overlay) apply(ctx context.Context, onto WritableProvider, c Change) error {
+	if c.Kind == Deleted {
+		err := onto.RemoveAll(ctx, c.Path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	info, err := o.upper.Lstat(ctx, c.Path)
+	if err != nil {
+		return err
+	}
+	if c.Dir {
+		return onto.Mkdir(ctx, c.Path, info.Mode().Perm())
+	}
+	data, err := readProvider(ctx, o.upper, c.Path)
+	if err != nil {
+		return err
+	}
+	if err := onto.WriteFile(ctx, c.Path, data, info.Mode().Perm()); err != nil {
+		return err
+	}
+	return onto.Chmod(ctx, c.Path, info.Mode().Perm())
+}
