@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// ours is the peer that the others are measured by, in the names of benchmarks:
+// Benchmark<Topic>/<case>/<peer>.
+const ours = "tokenring"
+
+// run is what one line of `go test -bench` says.
+type run struct {
+	topic, name, peer string
+	ns, bytes, allocs float64
+}
+
+// parse reads the output of `go test -bench -benchmem`. Lines that are no
+// benchmark of the naming convention are skipped; cpu is what the output says of
+// the processor.
+func parse(r io.Reader) (runs []run, cpu string, err error) {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		if after, ok := strings.CutPrefix(lines.Text(), "cpu: "); ok {
+			cpu = after
+			continue
+		}
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 4 || !strings.HasPrefix(fields[0], "Benchmark") {
+			continue
+		}
+		parts := strings.Split(strings.TrimPrefix(fields[0], "Benchmark"), "/")
+		if len(parts) < 3 {
+			continue
+		}
+		peer := parts[len(parts)-1]
+		if i := strings.LastIndexByte(peer, '-'); i > 0 { // GOMAXPROCS
+			if _, err := strconv.Atoi(peer[i+1:]); err == nil {
+				peer = peer[:i]
+			}
+		}
+		one := run{topic: parts[0], name: strings.Join(parts[1:len(parts)-1], "/"), peer: peer}
+		for i := 2; i+1 < len(fields); i += 2 {
+			value, err := strconv.ParseFloat(fields[i], 64)
+			if err != nil {
+				return nil, "", fmt.Errorf("benchmark line %q: %w", lines.Text(), err)
+			}
+			switch fields[i+1] {
+			case "ns/op":
+				one.ns = value
+			case "B/op":
+				one.bytes = value
+			case "allocs/op":
+				one.allocs = value
+			}
+		}
+		runs = append(runs, one)
+	}
+	return runs, cpu, lines.Err()
+}
+
+// row is one peer in one case, with the medians over all runs.
+type row struct {
+	topic, name, peer string
+	ns, bytes, allocs float64
+	low, high         float64 // fastest and slowest run in ns
+	ratio             float64 // ns by ours; 0 when ours is not there
+}
+
+// summarise groups runs by topic and case in the order of their appearance, ours
+// first and then the others from fast to slow.
+func summarise(runs []run) []row {
+	type key struct{ topic, name, peer string }
+	type group struct{ topic, name string }
+	samples := make(map[key][]run)
+	members := make(map[group][]string)
+	var groups []group
+	for _, r := range runs {
+		g, k := group{r.topic, r.name}, key{r.topic, r.name, r.peer}
+		if members[g] == nil {
+			groups = append(groups, g)
+		}
+		if samples[k] == nil {
+			members[g] = append(members[g], r.peer)
+		}
+		samples[k] = append(samples[k], r)
+	}
+	var rows []row
+	for _, g := range groups {
+		var of []row
+		base := 0.0
+		for _, peer := range members[g] {
+			s := samples[key{g.topic, g.name, peer}]
+			ns := collect(s, func(r run) float64 { return r.ns })
+			one := row{
+				topic: g.topic, name: g.name, peer: peer,
+				ns: median(ns), low: ns[0], high: ns[len(ns)-1],
+				bytes:  median(collect(s, func(r run) float64 { return r.bytes })),
+				allocs: median(collect(s, func(r run) float64 { return r.allocs })),
+			}
+			if peer == ours {
+				base = one.ns
+			}
+			of = append(of, one)
+		}
+		slices.SortStableFunc(of, func(a, b row) int {
+			switch {
+			case a.peer == ours:
+				return -1
+			case b.peer == ours:
+				return 1
+			case a.ns < b.ns:
+				return -1
+			}
+			return 1
+		})
+		for i := range of {
+			if base > 0 {
+				of[i].ratio = of[i].ns / base
+			}
+		}
+		rows = append(rows, of...)
+	}
+	return rows
+}
+
+// collect returns one figure of each run, sorted.
+func collect(runs []run, figure func(run) float64) []float64 {
+	values := make([]float64, len(runs))
+	for i, r := range runs {
+		values[i] = figure(r)
+	}
+	slices.Sort(values)
+	return values
+}
+
+func median(sorted []float64) float64 {
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle]
+	}
+	return (sorted[middle-1] + sorted[middle]) / 2
+}
+
+// table writes rows as a Markdown table.
+func table(w io.Writer, rows []row) {
+	fmt.Fprintln(w, "| benchmark | case | peer | time/op | runs from … to | B/op | allocs/op | time by ours |")
+	fmt.Fprintln(w, "|---|---|---|--:|--:|--:|--:|--:|")
+	for _, r := range rows {
+		ratio := "–"
+		if r.ratio > 0 {
+			ratio = fmt.Sprintf("%.2f", r.ratio)
+		}
+		peer := r.peer
+		if peer == ours {
+			peer = "**" + peer + "**"
+		}
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s … %s | %.0f | %.0f | %s |\n", r.topic, r.name, peer,
+			duration(r.ns), duration(r.low), duration(r.high), r.bytes, r.allocs, ratio)
+	}
+}
+
+func duration(ns float64) string {
+	switch {
+	case ns >= 1e6:
+		return fmt.Sprintf("%.1f ms", ns/1e6)
+	case ns >= 1e4:
+		return fmt.Sprintf("%.1f µs", ns/1e3)
+	case ns >= 100:
+		return fmt.Sprintf("%.0f ns", ns)
+	}
+	return fmt.Sprintf("%.1f ns", ns)
+}

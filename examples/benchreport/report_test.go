@@ -1,0 +1,50 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const output = `goos: linux
+cpu: Some CPU
+BenchmarkGet/10/syncMap-2         	12344382	        30.0 ns/op	       0 B/op	       0 allocs/op
+BenchmarkGet/10/go-map-2          	12344382	        12.0 ns/op	       0 B/op	       0 allocs/op
+BenchmarkGet/10/tokenring-2       	12344382	        10.0 ns/op	       8 B/op	       1 allocs/op
+BenchmarkPlain-2                  	       7	  32431097 ns/op
+BenchmarkGet/10/tokenring-2       	12344382	        20.0 ns/op	       8 B/op	       1 allocs/op
+BenchmarkGet/10/tokenring-2       	12344382	        90.0 ns/op	       8 B/op	       1 allocs/op
+BenchmarkAlone/a/b/peer           	       7	  32431097 ns/op
+PASS
+`
+
+func TestReport(t *testing.T) {
+	runs, cpu, err := parse(strings.NewReader(output))
+	require.NoError(t, err)
+	assert.Equal(t, "Some CPU", cpu)
+	var b strings.Builder
+	table(&b, summarise(runs))
+	assert.Equal(t, `| benchmark | case | peer | time/op | runs from … to | B/op | allocs/op | time by ours |
+|---|---|---|--:|--:|--:|--:|--:|
+| Get | 10 | **tokenring** | 20.0 ns | 10.0 ns … 90.0 ns | 8 | 1 | 1.00 |
+| Get | 10 | go-map | 12.0 ns | 12.0 ns … 12.0 ns | 0 | 0 | 0.60 |
+| Get | 10 | syncMap | 30.0 ns | 30.0 ns … 30.0 ns | 0 | 0 | 1.50 |
+| Alone | a/b | peer | 32.4 ms | 32.4 ms … 32.4 ms | 0 | 0 | – |
+`, b.String())
+
+	_, _, err = parse(strings.NewReader("BenchmarkX/a/b 1 much ns/op\n"))
+	assert.ErrorContains(t, err, "much")
+	assert.InDelta(t, 1.5, median([]float64{1, 2}), 1e-9)
+}
+
+func TestNoMatchingBenchmarkIsAnError(t *testing.T) {
+	var out, progress strings.Builder
+	err := report(t.Context(), &out, &progress, settings{bench: "NoSuch", benchtime: "1x", packages: ".", rounds: 1})
+	assert.ErrorContains(t, err, "NoSuch")
+	err = report(t.Context(), &out, &progress, settings{bench: "KeyedGet$/^10$", benchtime: "1x", packages: ".", rounds: 2})
+	require.NoError(t, err)
+	assert.Contains(t, out.String(), "| KeyedGet | 10 | **tokenring** |")
+	assert.Contains(t, out.String(), "github.com/samber/do/v2")
+}
