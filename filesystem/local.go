@@ -2,7 +2,6 @@ package filesystem
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,6 +21,7 @@ import (
 type Local struct {
 	dir  string
 	root *os.Root
+	left leftovers
 }
 
 // NewLocal opens dir, which must exist. Close it to release the directory.
@@ -184,7 +184,8 @@ func (l *Local) WriteFile(ctx context.Context, name string, data []byte, perm fs
 			return err
 		}
 	}
-	temp := join(path.Dir(target), ".tmp-"+rand.Text())
+	l.left.clear(l.root, path.Dir(target))
+	temp := tempName(path.Dir(target))
 	f, err := l.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return l.explain("write", name, err)
