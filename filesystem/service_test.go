@@ -254,3 +254,15 @@ func TestReadLines(t *testing.T) {
 	assert.Len(t, w.Lines, 1)
 	assert.Less(t, len(w.Lines[0]), 5000)
 }
+
+func TestPatchTool(t *testing.T) {
+	s := newTestService(t, Options{}, map[string]string{"a": "1\n2\n"})
+	args, err := json.Marshal(patchArgs{Diff: "--- a/a\n+++ b/a\n@@ -7 +7 @@\n-2\n+3\n"})
+	require.NoError(t, err)
+	assert.Equal(t, []tool.Effect{{Kind: tool.Write, Target: "a"}}, find(t, s, "patch").EffectsOf(args))
+	preview, err := find(t, s, "patch").Preview(t.Context(), args)
+	require.NoError(t, err)
+	assert.Equal(t, "--- a/a\n+++ b/a\n@@ -1,2 +1,2 @@\n 1\n-2\n+3\n", preview)
+	assert.Equal(t, "modified a\nnote: hunk 1 applied at line 2 instead of 7\n", call(t, s, "patch", string(args)))
+	assert.Equal(t, []tool.Effect{{Kind: tool.Write}}, find(t, s, "patch").EffectsOf(json.RawMessage(`x`)))
+}

@@ -14,12 +14,12 @@ import (
 	"github.com/tokenring-ai/tokenring-go/utility/tool"
 )
 
-// Tools returns the actions that a model may call: read, write, edit, search,
-// glob, tree and run. Names that they take are confined to the root. They ask
+// Tools returns the actions that a model may call: read, write, edit, patch,
+// search, glob, tree and run. Names that they take are confined to the root. They ask
 // nobody: what a call would write or run is in its Effects, and what an edit
 // would change in its Preview.
 func (s *Service) Tools() []tool.Tool {
-	tools := []tool.Tool{s.readTool(), s.writeTool(), s.editTool(), s.searchTool(), s.globTool(), s.treeTool()}
+	tools := []tool.Tool{s.readTool(), s.writeTool(), s.editTool(), s.patchTool(), s.searchTool(), s.globTool(), s.treeTool()}
 	if _, ok := s.Provider().(Executor); ok && !s.opts.Run.Disabled {
 		tools = append(tools, s.runTool())
 	}

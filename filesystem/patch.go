@@ -1,0 +1,302 @@
+package filesystem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+)
+
+// PatchResult says what a patch did to one file.
+type PatchResult struct {
+	Path    string
+	Kind    ChangeKind
+	Diff    string   // what was really changed
+	Notes   []string // hunks that were found elsewhere or with fuzz
+	newText string
+	perm    fs.FileMode
+}
+
+// filePatch is the part of a unified diff that concerns one file.
+type filePatch struct {
+	oldName, newName string // "" for /dev/null
+	hunks            []hunk
+}
+
+// hunk is a change with what surrounds it. Lines keep their endings; a last line
+// without one has none.
+type hunk struct {
+	header   string
+	oldStart int // from 1; 0 when the diff does not say
+	lines    []hunkLine
+}
+
+type hunkLine struct {
+	mark byte // ' ', '-' or '+'
+	text string
+}
+
+// maxFuzz is the number of lines of context that may differ at each end of a
+// hunk, as in patch(1).
+const maxFuzz = 2
+
+// Patch applies a unified diff to the files that it names, all or none. Line
+// numbers may be wrong and up to two lines of context at each end may differ,
+// but when a hunk fits in two places equally well it is an error, as is one that
+// fits nowhere. Paths may have the prefixes a/ and b/.
+func (s *Service) Patch(ctx context.Context, diff string) ([]PatchResult, error) {
+	return s.patch(ctx, diff, true)
+}
+
+// PreviewPatch returns what Patch would do and changes nothing.
+func (s *Service) PreviewPatch(ctx context.Context, diff string) ([]PatchResult, error) {
+	return s.patch(ctx, diff, false)
+}
+
+func (s *Service) patch(ctx context.Context, diff string, write bool) ([]PatchResult, error) {
+	files, err := parsePatch(diff)
+	if err != nil {
+		return nil, err
+	}
+	s.edits.Lock()
+	defer s.edits.Unlock()
+	var results []PatchResult
+	seen := make(map[string]bool)
+	for _, f := range files {
+		r, err := s.patchFile(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		if seen[r.Path] {
+			return nil, fmt.Errorf("patch: %s occurs twice; put all its hunks together", r.Path)
+		}
+		seen[r.Path] = true
+		results = append(results, r)
+	}
+	if !write {
+		return results, nil
+	}
+	for i, r := range results {
+		if r.Kind == Deleted {
+			err = s.removeLocked(ctx, r.Path)
+		} else {
+			err = s.writeClean(ctx, r.Path, []byte(r.newText))
+		}
+		if err != nil {
+			return results[:i], fmt.Errorf("patch: %d of %d files were written before this: %w", i, len(results), err)
+		}
+	}
+	return results, nil
+}
+
+func (s *Service) removeLocked(ctx context.Context, name string) error {
+	w, err := s.writable(name)
+	if err != nil {
+		return err
+	}
+	if err := w.Remove(ctx, name); err != nil {
+		return err
+	}
+	s.wrote(ctx, name)
+	return nil
+}
+
+// patchFile computes what a patch makes of one file.
+func (s *Service) patchFile(ctx context.Context, f filePatch) (PatchResult, error) {
+	name := f.newName
+	if name == "" {
+		name = f.oldName
+	}
+	clean, err := s.clean(name)
+	if err != nil {
+		return PatchResult{}, err
+	}
+	if f.oldName != "" && f.newName != "" && f.oldName != f.newName {
+		return PatchResult{}, fmt.Errorf("patch: %s is renamed to %s, which a patch cannot do here; rename it first", f.oldName, f.newName)
+	}
+	if _, err := s.writable(clean); err != nil {
+		return PatchResult{}, err
+	}
+	r := PatchResult{Path: clean, Kind: Modified}
+	data, err := s.readClean(ctx, clean)
+	switch {
+	case f.oldName == "" && err == nil && len(data) > 0:
+		return r, fmt.Errorf("patch: %s is to be created but exists: %w", clean, fs.ErrExist)
+	case f.oldName == "" && (err == nil || errors.Is(err, fs.ErrNotExist)):
+		r.Kind = Created
+	case err != nil:
+		return r, fmt.Errorf("patch: %w", err)
+	}
+	if f.newName == "" {
+		r.Kind = Deleted
+	}
+	if strings.IndexByte(string(data), 0) >= 0 || isUTF16(data) {
+		return r, fmt.Errorf("patch %s: %w", clean, ErrBinary)
+	}
+	if seen, same := s.known(clean, data); seen && !same && err == nil {
+		return r, fmt.Errorf("patch %s: the file %w; read it again first", clean, ErrStale)
+	}
+	text, notes, err := applyHunks(string(data), f.hunks)
+	if err != nil {
+		return r, fmt.Errorf("patch %s: nothing was changed: %w", clean, err)
+	}
+	if r.Kind == Deleted && text != "" {
+		return r, fmt.Errorf("patch: %s is to be deleted but has lines that the patch does not remove", clean)
+	}
+	r.newText, r.Notes = text, notes
+	before, after := clean, clean
+	switch r.Kind {
+	case Created:
+		before = ""
+	case Deleted:
+		after = ""
+	}
+	r.Diff = UnifiedDiff(before, after, string(data), text)
+	if r.Kind != Deleted {
+		err = s.validate(ctx, clean, data, []byte(text))
+	}
+	return r, err
+}
+
+// applyHunks applies hunks one after the other.
+func applyHunks(text string, hunks []hunk) (string, []string, error) {
+	bom := ""
+	if rest, ok := strings.CutPrefix(text, "\ufeff"); ok {
+		bom, text = "\ufeff", rest
+	}
+	crlf := usesCRLF(text)
+	lines := splitLines(text)
+	var out []string
+	var notes []string
+	done, shift := 0, 0 // lines of the file that are in out; how far hunks were off
+	for i, h := range hunks {
+		at, fuzz, err := place(lines, h, done, shift)
+		if err != nil {
+			return "", nil, fmt.Errorf("hunk %d (%s): %w", i+1, h.header, err)
+		}
+		said := h.oldStart - 1
+		if h.inserts() {
+			said = h.oldStart
+		}
+		if fuzz > 0 {
+			notes = append(notes, fmt.Sprintf("hunk %d applied at line %d although %d lines of its context differ", i+1, at+1, fuzz))
+		} else if h.oldStart > 0 && at != said+shift {
+			notes = append(notes, fmt.Sprintf("hunk %d applied at line %d instead of %d", i+1, at+1, h.oldStart))
+		}
+		if h.oldStart > 0 {
+			shift = at - said
+		}
+		out = append(out, lines[done:at]...)
+		for _, l := range h.lines {
+			switch l.mark {
+			case ' ': // the file's own line, also where it differs
+				out = append(out, lines[at])
+				at++
+			case '-':
+				at++
+			case '+':
+				line := l.text
+				if crlf && strings.HasSuffix(line, "\n") && !strings.HasSuffix(line, "\r\n") {
+					line = line[:len(line)-1] + "\r\n"
+				}
+				out = append(out, line)
+			}
+		}
+		done = at
+	}
+	out = append(out, lines[done:]...)
+	for i, line := range out[:max(0, len(out)-1)] {
+		if !strings.HasSuffix(line, "\n") {
+			out[i] = line + "\n" // it was the last line and is not any more
+		}
+	}
+	return bom + strings.Join(out, ""), notes, nil
+}
+
+// inserts reports whether the hunk has only new lines. Its header then names the
+// line before them.
+func (h hunk) inserts() bool {
+	for _, l := range h.lines {
+		if l.mark != '+' {
+			return false
+		}
+	}
+	return true
+}
+
+// place finds where a hunk applies at or behind line from. It looks where the
+// hunk says, and else for a place that is the only one, with ever more fuzz.
+func place(lines []string, h hunk, from, shift int) (at, fuzz int, err error) {
+	var old []string
+	head, tail := 0, 0 // lines of context at the ends
+	changed := false
+	for _, l := range h.lines {
+		if l.mark == '+' {
+			changed, tail = true, 0
+			continue
+		}
+		old = append(old, l.text)
+		switch {
+		case l.mark == '-':
+			changed, tail = true, 0
+		case changed:
+			tail++
+		default:
+			head++
+		}
+	}
+	if len(old) == 0 {
+		switch {
+		case h.oldStart > 0 && h.oldStart+shift >= from && h.oldStart+shift <= len(lines):
+			return h.oldStart + shift, 0, nil // "-n,0" inserts behind line n
+		case h.oldStart == 0 && len(lines) == 0:
+			return 0, 0, nil
+		}
+		return 0, 0, errors.New("it only adds lines and does not say where; give lines of context around them")
+	}
+	expected := h.oldStart - 1 + shift
+	for fuzz := 0; fuzz <= maxFuzz; fuzz++ {
+		skipHead, skipTail := min(fuzz, head), min(fuzz, tail)
+		if fuzz > 0 && skipHead+skipTail == min(fuzz-1, head)+min(fuzz-1, tail) || skipHead+skipTail >= len(old) {
+			break
+		}
+		var found []int
+		for at := from; at+len(old) <= len(lines); at++ {
+			if fits(lines[at+skipHead:at+len(old)-skipTail], old[skipHead:len(old)-skipTail]) {
+				found = append(found, at)
+			}
+		}
+		switch {
+		case len(found) == 1:
+			return found[0], skipHead + skipTail, nil
+		case len(found) > 1:
+			for _, at := range found {
+				if fuzz == 0 && h.oldStart > 0 && at == expected {
+					return at, 0, nil
+				}
+			}
+			var where []string
+			for _, at := range found[:min(len(found), 10)] {
+				where = append(where, strconv.Itoa(at+1))
+			}
+			return 0, 0, fmt.Errorf("it fits at lines %s and does not say which; give more context or the right line numbers", strings.Join(where, ", "))
+		}
+	}
+	var text strings.Builder
+	for _, line := range old {
+		text.WriteString(line)
+	}
+	return 0, 0, errors.New(strings.Replace(notFound(strings.Join(lines, ""), text.String()), "the old text", "what it expects", 1))
+}
+
+// fits compares lines without their endings.
+func fits(lines, want []string) bool {
+	for i := range want {
+		if strings.TrimRight(lines[i], "\r\n") != strings.TrimRight(want[i], "\r\n") {
+			return false
+		}
+	}
+	return true
+}
