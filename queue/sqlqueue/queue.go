@@ -1,0 +1,123 @@
+package sqlqueue
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tokenring-ai/tokenring-go/queue"
+)
+
+// Options configure a [Queue].
+type Options struct {
+	queue.Options
+
+	// Poll is how often waiting receivers look for what other processes did.
+	// 0 means 50 milliseconds.
+	Poll time.Duration
+
+	// BusyTimeout is how long to wait for another process that writes. 0 means 30
+	// seconds.
+	BusyTimeout time.Duration
+
+	// MaxPages bounds the file, in SQLite's pages of 4 KiB; beyond that Enqueue
+	// fails with [ErrDiskFull]. 0 means no bound.
+	MaxPages int
+}
+
+// Queue is a queue in a SQLite file. It implements [queue.Queue].
+type Queue struct {
+	opts   Options
+	path   string
+	db     *sql.DB // readers
+	writer *writer
+
+	draining atomic.Bool
+
+	closing sync.Once
+	closed  chan struct{}
+	closeE  error
+
+	mu    sync.Mutex
+	stats queue.Stats
+}
+
+var _ queue.Queue = (*Queue)(nil)
+
+// Open opens the queue in a file, which it creates if it is not there; its
+// folder must be. It fails with [ErrReadOnly], [ErrCorrupt], [ErrDiskFull],
+// [ErrBusy] or [ErrVersion].
+func Open(path string, opts Options) (*Queue, error) {
+	opts.Options = opts.Options.WithDefaults()
+	if opts.Poll <= 0 {
+		opts.Poll = 50 * time.Millisecond
+	}
+	if opts.BusyTimeout <= 0 {
+		opts.BusyTimeout = 30 * time.Second
+	}
+	q := &Queue{opts: opts, path: path, closed: make(chan struct{})}
+	q.stats.Since = time.Now()
+	if err := q.open(); err != nil {
+		return nil, fmt.Errorf("open queue %s: %w", path, typed(err))
+	}
+	return q, nil
+}
+
+func (q *Queue) open() error {
+	abs, err := filepath.Abs(q.path)
+	if err != nil {
+		return err
+	}
+	u := url.URL{Scheme: "file", Path: abs, RawQuery: url.Values{"_pragma": {
+		fmt.Sprintf("busy_timeout(%d)", q.opts.BusyTimeout.Milliseconds()),
+		"journal_mode(WAL)", "synchronous(FULL)", "cache_size(-16384)", "wal_autocheckpoint(4000)",
+	}}.Encode()}
+	db, err := sql.Open("sqlite", u.String())
+	if err != nil {
+		return err
+	}
+	db.SetMaxOpenConns(5) // the writer's and four readers
+	ctx := context.Background()
+	conn, err := db.Conn(ctx)
+	if err == nil && q.opts.MaxPages > 0 {
+		_, err = conn.ExecContext(ctx, fmt.Sprintf("PRAGMA max_page_count = %d", q.opts.MaxPages))
+	}
+	if err == nil {
+		if err = migrate(ctx, conn); err == nil {
+			q.db = db
+			q.writer, err = newWriter(q, conn)
+		}
+	}
+	if err != nil {
+		if conn != nil {
+			_ = conn.Close()
+		}
+		_ = db.Close()
+		return err
+	}
+	return nil
+}
+
+// Close implements [queue.Queue].
+func (q *Queue) Close() error {
+	q.closing.Do(func() {
+		close(q.closed)
+		<-q.writer.ended
+		q.closeE = q.db.Close()
+	})
+	return q.closeE
+}
+
+// Stats implements [queue.Queue]. The counters are those of this handle.
+func (q *Queue) Stats() queue.Stats {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := q.stats
+	s.At = time.Now()
+	return s
+}
