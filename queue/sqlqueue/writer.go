@@ -249,6 +249,7 @@ func (w *writer) serve(fresh []*op) {
 		return
 	}
 	w.due = b.due
+	b.report() // first, so that a caller finds its own call in the counters
 	for _, o := range claimed {
 		failed, finished := outcome[o]
 		if finished {
@@ -265,7 +266,6 @@ func (w *writer) serve(fresh []*op) {
 		_, finished := outcome[o]
 		return finished || o.state.Load() == opGone
 	})
-	b.report()
 }
 
 // serveWaiting gives the operations that wait their turn: of each kind until
