@@ -270,7 +270,7 @@ func TestFileThatBothChangedIsLeftOut(t *testing.T) {
 	_, flags := model(t, scriptedReply)
 	out := newProgram(t).run(append(flags, "-dir", dir, demoTask)...)
 	assert.Equal(t, exitGreen, out.status)
-	assert.Contains(t, out.stdout, basketFile+" had changes of yours before")
+	assert.Contains(t, out.stdout, "not committed: "+basketFile)
 	assert.Equal(t, 1, commits(t, dir))
 	inRepo(t, dir, "go", "test", "./...")
 	assert.Contains(t, inRepo(t, dir, "git", "diff"), "A remark of mine")

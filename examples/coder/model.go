@@ -12,6 +12,7 @@ import (
 	"github.com/tokenring-ai/tokenring-go/aiclient/anthropic"
 	"github.com/tokenring-ai/tokenring-go/aiclient/google"
 	"github.com/tokenring-ai/tokenring-go/aiclient/openai"
+	"github.com/tokenring-ai/tokenring-go/utility/httpretry"
 )
 
 // scriptedModel is the -model of the demonstration.
@@ -50,7 +51,8 @@ func chooseModel(c *config) error {
 // it.
 func openModel(c config) (chat aiclient.Chat, release func(), err error) {
 	none := func() {}
-	client := &http.Client{}
+	// A model's answer that was not delivered can be asked for again.
+	client := &http.Client{Transport: &httpretry.Transport{NonIdempotent: true}}
 	if c.Model == scriptedModel && c.BaseURL == "" {
 		server := aitest.NewServer(nil, script)
 		provider := openai.New(openai.Options{Name: scriptedModel, BaseURL: server.URL + "/v1", HTTPClient: client})

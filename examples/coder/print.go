@@ -96,6 +96,9 @@ func (p *printer) print(event agent.Event) {
 		if body.Error != "" {
 			p.line("  ! hook %s: %s", body.Name, body.Error)
 		}
+	case agent.Asked:
+		p.spin.end()
+		p.line("%s\nyes, always or no?", body.Request.Text)
 	case agent.Aborting:
 		p.spin.end()
 		p.line("stopping: %s", body.Reason)
@@ -137,7 +140,7 @@ func (p *printer) own(event agent.Custom) {
 			p.line("commit: %.10s %s", r.Hash, firstLine(r.Message))
 		}
 		for _, path := range r.LeftOut {
-			p.line("  ! %s had changes of yours before: it is changed but not committed", path)
+			p.line("  ! not committed: %s", path)
 		}
 	case eventResult:
 		p.result(read[resultReport](event))
@@ -240,8 +243,18 @@ func firstLine(s string) string {
 }
 
 func oneLine(s string, width int) string {
-	return cutTo(strings.Join(strings.Fields(s), " "), width)
+	return truncate(strings.Join(strings.Fields(s), " "), width)
 }
+
+// truncate shortens s to at most n characters.
+func truncate(s string, n int) string {
+	if runes := []rune(s); len(runes) > n {
+		return string(runes[:n-1]) + "…"
+	}
+	return s
+}
+
+func dur(d time.Duration) string { return d.Round(time.Millisecond).String() }
 
 // printable keeps a model or a test from driving the terminal: control
 // characters other than newline and tab become visible.

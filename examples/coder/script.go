@@ -29,6 +29,8 @@ func scriptedReply(req aitest.Request) aitest.Reply {
 	switch {
 	case source == "" && repair:
 		return call("One test is left. Let me look at the rounding again.", "read", map[string]any{"path": basketFile})
+	case source == "" && len(sinceUser(req)) > 1:
+		return call("", "read", map[string]any{"path": basketFile})
 	case source == "":
 		reply := call("I will look at the tests and at the code that they test.", "search", map[string]any{"pattern": "discount"})
 		reply.ToolCalls = append(reply.ToolCalls,
@@ -48,13 +50,22 @@ func scriptedReply(req aitest.Request) aitest.Reply {
 	}
 }
 
-// lastRead returns what the model read of the basket's source since the user
-// last spoke, or "".
+// lastRead returns what the model knows of the basket's source: what it read
+// since the user last spoke, or "" when an edit since then went wrong or its
+// effect is unknown.
 func lastRead(req aitest.Request) string {
 	source := ""
+	calls := map[string]string{}
 	for _, m := range sinceUser(req) {
-		if m.Role == "tool" && strings.Contains(m.Text, "func Total(") {
+		for _, c := range m.ToolCalls {
+			calls[c.ID] = c.Name
+		}
+		switch {
+		case m.Role != "tool":
+		case strings.Contains(m.Text, "func Total("):
 			source = m.Text
+		case calls[m.ToolCallID] == "edit" && !strings.Contains(m.Text, "+++ "):
+			source = ""
 		}
 	}
 	return source

@@ -62,7 +62,7 @@ func open(ctx context.Context, cfg config, p *printer) (s *session, err error) {
 			}
 			return s, asSetupFailure(err)
 		}
-		return s, nil
+		return s, s.shop.prepare(ctx)
 	}
 	if err := complete(ctx, &cfg); err != nil {
 		return s, err
@@ -75,7 +75,7 @@ func open(ctx context.Context, cfg config, p *printer) (s *session, err error) {
 	if _, err := s.manager.Spawn(ctx, agentType, agent.SpawnOptions{ID: id, Config: saved}); err != nil {
 		return s, asSetupFailure(err)
 	}
-	return s, nil
+	return s, s.shop.prepare(ctx)
 }
 
 // complete fills in what a new agent needs and the user did not say.

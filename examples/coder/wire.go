@@ -37,7 +37,7 @@ func (w *workshop) wire(ctx context.Context, a *agent.Agent) (err error) {
 		Context:    w.notes.Context,
 		Policy:     workspacePolicy(w.cfg.Yes),
 		Approve:    w.approve,
-		Checkpoint: func(ctx context.Context) error { _, err := a.Checkpoint(ctx); return err },
+		Checkpoint: a.Step,
 		Trace:      w.conversationTrace(),
 	})
 	w.commit = git.NewAutoCommit(w.repo, git.AutoCommitOptions{Passed: w.tests.Passed, Disabled: w.cfg.NoCommit, OnCommit: w.committed, OnSkipped: w.leftOut})
@@ -45,10 +45,7 @@ func (w *workshop) wire(ctx context.Context, a *agent.Agent) (err error) {
 		MaxAttempts: w.cfg.MaxRepairs,
 		Disabled:    w.cfg.MaxRepairs == 0,
 		Diff:        w.diff,
-		Checkpoint: func(ctx context.Context) (string, error) {
-			info, err := a.Checkpoint(ctx)
-			return info.ID, err
-		},
+		Checkpoint:  a.CheckpointID,
 		Enqueue: func(ctx context.Context, r testing.Repair) error {
 			payload, err := json.Marshal(r)
 			if err != nil {
@@ -58,27 +55,16 @@ func (w *workshop) wire(ctx context.Context, a *agent.Agent) (err error) {
 			return err
 		},
 	})
-	auto := testing.NewAutoTest(w.tests, testing.AutoTestOptions{
+	w.auto = testing.NewAutoTest(w.tests, testing.AutoTestOptions{
 		Workspace:    w.files,
 		AfterTesting: func(ctx context.Context) error { return a.RunHooks(ctx, agent.AfterTesting) },
 	})
-	for name, slice := range map[string]agent.Slice{
-		"conversation": w.conv, "memory": w.notes, "files": w.files, "queue": w.work, "progress": w.progress,
-		"tests": w.tests, "repair": w.repair, "commit": w.commit,
-	} {
-		if err := a.Attach(name, slice); err != nil {
-			return err
-		}
-	}
-	for name, command := range map[string]agent.Command{
-		"file": w.files, "git": w.repo, "test": w.tests, "repair": w.repair, "memory": w.notes, "queue": w.work,
-	} {
-		if err := a.Command(name, command); err != nil {
-			return err
-		}
-	}
 	return errors.Join(
-		a.Hook(agent.AfterChat, "auto-test", auto.AfterChat),
+		a.Attach("conversation", w.conv), a.Attach("memory", w.notes), a.Attach("files", w.files), a.Attach("queue", w.work),
+		a.Attach("tests", w.tests), a.Attach("repair", w.repair), a.Attach("commit", w.commit), a.Attach("progress", w.progress),
+		a.Command("file", w.files), a.Command("memory", w.notes), a.Command("queue", w.work),
+		a.Command("test", w.tests), a.Command("repair", w.repair), a.Command("git", w.repo),
+		a.Hook(agent.AfterChat, "auto-test", w.auto.AfterChat),
 		a.Hook(agent.AfterTesting, "auto-repair", w.repair.AfterTesting),
 		a.Hook(agent.AfterTesting, "auto-commit", w.commit.AfterTesting),
 	)

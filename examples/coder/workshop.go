@@ -42,6 +42,7 @@ type workshop struct {
 	worker   *queue.Worker
 	conv     *aiclient.Conversation
 	commit   *git.AutoCommit
+	auto     *testing.AutoTest
 	repair   *testing.AutoRepair
 	progress *progress
 
@@ -66,11 +67,9 @@ func (w *workshop) handle(ctx context.Context, _ *agent.Agent, in agent.Input) e
 	return err
 }
 
-// run does the whole job: what is left of the task, then the repairs that the
-// tests ask for until they pass or the attempts are used up.
-func (w *workshop) run(ctx context.Context) error {
-	ctx, w.halt = context.WithCancelCause(ctx)
-	defer w.halt(nil)
+// prepare notes what was there before the agent, the first time, and saves it:
+// from here on the agent can be resumed.
+func (w *workshop) prepare(ctx context.Context) error {
 	if err := w.commit.Begin(ctx); err != nil {
 		return setupFailure(err)
 	}
@@ -79,6 +78,17 @@ func (w *workshop) run(ctx context.Context) error {
 		return setupFailure(err)
 	}
 	w.progress.start(head)
+	if _, err := w.agent.Checkpoint(ctx); err != nil {
+		return setupFailure(err)
+	}
+	return nil
+}
+
+// run does the whole job: what is left of the task, then the repairs that the
+// tests ask for until they pass or the attempts are used up.
+func (w *workshop) run(ctx context.Context) error {
+	ctx, w.halt = context.WithCancelCause(ctx)
+	defer w.halt(nil)
 	if !w.progress.finished(taskID) {
 		// Nobody has tested this tree yet, whatever the model does to it.
 		if err := w.files.MarkDirty("."); err != nil {
@@ -87,6 +97,19 @@ func (w *workshop) run(ctx context.Context) error {
 		if err := w.input(ctx, agent.Input{ID: taskID, Text: w.cfg.Task, Source: sourceUser}); err != nil {
 			return err
 		}
+	}
+	if err := w.worker.RunUntilEmpty(ctx); err != nil {
+		return cmpCause(ctx, err)
+	}
+	if v := w.tests.Verdict(); v.Passed || len(v.Failed) > 0 {
+		return cmpCause(ctx, nil)
+	}
+	// Results of an earlier process are not trusted: the tree may have changed.
+	if err := w.files.MarkDirty("."); err != nil {
+		return err
+	}
+	if err := w.auto.AfterChat(ctx); err != nil {
+		return cmpCause(ctx, err)
 	}
 	return cmpCause(ctx, w.worker.RunUntilEmpty(ctx))
 }
