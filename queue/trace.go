@@ -5,7 +5,7 @@ import "time"
 // Trace is a set of functions that a queue calls, after the fact and without
 // holding a lock, in the manner of httptrace.ClientTrace. Any may be nil. They
 // must be safe for concurrent use, quick, and must not call the queue, because an
-engine may call them from the goroutine that serves it.
+// engine may call them from the goroutine that serves it.
 type Trace struct {
 	// Enqueued is called for every item that was accepted.
 	Enqueued func(Item)
