@@ -152,3 +152,32 @@ func TestToolHooks(t *testing.T) {
 	assert.True(t, results[2].IsError)
 	assert.EqualValues(t, 2, ran.Load())
 }
+
+func TestRulesAboutToolsWithoutEffects(t *testing.T) {
+	for name, test := range map[string]struct {
+		rule aiclient.Rule
+		want []string
+	}{
+		"denied":        {aiclient.Rule{Tool: "ec*", Verdict: aiclient.Deny}, []string{"The call was denied", "The call was denied"}},
+		"another tool":  {aiclient.Rule{Tool: "x", Verdict: aiclient.Deny}, []string{"echo 1", "echo 2"}},
+		"about effects": {aiclient.Rule{Kind: tool.Write, Verdict: aiclient.Deny}, []string{"echo 1", "echo 2"}},
+		"asked once":    {aiclient.Rule{Tool: "echo", Verdict: aiclient.Ask}, []string{"echo 1", "echo 2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := 0
+			c := aiclient.NewConversation(replies(calls("echo", `{"text":"1"}`, "echo", `{"text":"2"}`)), aiclient.ConversationOptions{
+				Tools: []tool.Tool{echo()}, Policy: aiclient.Policy{Rules: []aiclient.Rule{test.rule}},
+				Approve: func(context.Context, aiclient.Approval) (aiclient.Decision, error) {
+					asked++
+					return aiclient.Decision{Allow: true, Remember: true}, nil
+				},
+			})
+			_, err := c.Send(t.Context(), "go")
+			require.NoError(t, err)
+			for i, r := range lastResults(c.Messages()) {
+				assert.Contains(t, r.Text, test.want[i])
+			}
+			assert.Equal(t, test.rule.Verdict == aiclient.Ask, asked == 1)
+		})
+	}
+}

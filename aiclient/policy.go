@@ -67,7 +67,8 @@ type Decision struct {
 	Reason string
 
 	// Remember allows the same effects of the same tool from now on, without
-	// asking. Grants are part of the conversation's saved state.
+	// asking: of a tool that does not declare its effects, every call. Grants
+	// are part of the conversation's saved state.
 	Remember bool
 }
 
@@ -75,6 +76,17 @@ type Decision struct {
 // questions but never lift a denial.
 func (p Policy) decide(name string, effects []tool.Effect, grants []grant, canAsk bool) Verdict {
 	verdict := Allow
+	if len(effects) == 0 { // only a rule about the tool itself can speak of it
+		for _, r := range p.Rules {
+			if r.Kind == "" && r.Target == "" && wildcard(r.Tool, name) {
+				verdict = r.Verdict
+				break
+			}
+		}
+		if verdict == Ask && slices.Contains(grants, grant{Tool: name}) {
+			verdict = Allow
+		}
+	}
 	for _, e := range effects {
 		v := p.effect(name, e, canAsk)
 		if v == Ask && slices.Contains(grants, grant{Tool: name, Kind: e.Kind, Target: e.Target}) {

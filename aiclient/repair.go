@@ -106,7 +106,7 @@ func answerTo(calls []*ToolCall, next Message) (Message, bool) {
 	same := next.Role == RoleTool && len(next.Parts) == len(calls)
 	parts := make([]Part, len(calls))
 	for i, call := range calls {
-		if same && next.Parts[i].Result != nil && next.Parts[i].Result.CallID == call.ID {
+		if same && next.Parts[i].Kind == KindToolResult && next.Parts[i].Result != nil && next.Parts[i].Result.CallID == call.ID {
 			parts[i] = next.Parts[i]
 			continue
 		}

@@ -170,6 +170,9 @@ func (tr *toolRun) loop() error {
 		if tr.left == 0 {
 			return nil
 		}
+		if tr.ctx.Err() != nil {
+			return aborted(tr.ctx)
+		}
 		for _, a := range tr.launch {
 			tr.start(a)
 		}
@@ -409,7 +412,11 @@ func (tr *toolRun) decided(e toolEvent) {
 	default:
 		e.a.phase = phaseReady
 		if e.decision.Remember {
-			for _, effect := range e.a.effects {
+			effects := e.a.effects
+			if len(effects) == 0 {
+				effects = []tool.Effect{{}}
+			}
+			for _, effect := range effects {
 				g := grant{Tool: e.a.tool.Name, Kind: effect.Kind, Target: effect.Target}
 				tr.grants = append(tr.grants, g)
 				tr.entries = append(tr.entries, entry{Grant: &g})
@@ -462,8 +469,11 @@ waiting:
 			tr.settle(a, errorResult(a.call, "The call was not made: the turn was stopped before it."))
 		}
 	}
-	if errors.Is(cause, ErrReset) {
+	switch {
+	case errors.Is(cause, ErrReset):
 		return nil
+	case tr.ctx.Err() == nil: // saving has just failed
+		return tr.c.record(tr.r, tr.entries...)
 	}
 	return tr.save()
 }
