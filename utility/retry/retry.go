@@ -124,7 +124,7 @@ func newRetrier(p Policy, began time.Time) *retrier {
 // A non-nil result is the error to return instead of making one.
 func (r *retrier) pause(ctx context.Context, err error) error {
 	r.failed++
-	stop, delay := r.decide(ctx, err)
+	delay, stop := r.decide(ctx, err)
 	if r.policy.OnFailure != nil {
 		f := Failure{Attempt: r.failed, Err: unmark(err), Final: stop != nil, Delay: delay}
 		r.policy.OnFailure(ctx, f)
@@ -145,35 +145,35 @@ func (r *retrier) pause(ctx context.Context, err error) error {
 	return &Error{Attempts: r.failed, Err: unmark(err), Stop: contextError(ctx)}
 }
 
-// decide returns the error to stop with, or how long to wait.
-func (r *retrier) decide(ctx context.Context, err error) (stop error, delay time.Duration) {
+// decide returns how long to wait, or the error to stop with.
+func (r *retrier) decide(ctx context.Context, err error) (delay time.Duration, stop error) {
 	if ctx.Err() != nil {
 		if errors.Is(err, ctx.Err()) {
-			return unmark(err), 0
+			return 0, unmark(err)
 		}
-		return &Error{Attempts: r.failed, Err: unmark(err), Stop: contextError(ctx)}, 0
+		return 0, &Error{Attempts: r.failed, Err: unmark(err), Stop: contextError(ctx)}
 	}
 	if isPermanent(err) || r.policy.Retryable != nil && !r.policy.Retryable(err) {
-		return unmark(err), 0
+		return 0, unmark(err)
 	}
 	if r.failed > r.policy.Retries {
-		return &Error{Attempts: r.failed, Err: unmark(err)}, 0
+		return 0, &Error{Attempts: r.failed, Err: unmark(err)}
 	}
 	delay = r.policy.next(r.backOff)
 	if after, ok := errors.AsType[*afterError](err); ok && after.delay > delay {
 		delay = after.delay
 		if delay > r.policy.MaxDelay {
-			return r.noTime(err, "asked to wait %s, longer than the limit of %s", delay, r.policy.MaxDelay), 0
+			return 0, r.noTime(err, "asked to wait %s, longer than the limit of %s", delay, r.policy.MaxDelay)
 		}
 		delay = r.spread(delay)
 	}
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= delay {
-		return r.noTime(err, "the pause of %s would pass the deadline", delay), 0
+		return 0, r.noTime(err, "the pause of %s would pass the deadline", delay)
 	}
 	if r.policy.MaxElapsed > 0 && time.Since(r.began)+delay > r.policy.MaxElapsed {
-		return r.noTime(err, "the pause of %s would pass the limit of %s", delay, r.policy.MaxElapsed), 0
+		return 0, r.noTime(err, "the pause of %s would pass the limit of %s", delay, r.policy.MaxElapsed)
 	}
-	return nil, delay
+	return delay, nil
 }
 
 // spread adds jitter to a pause that was asked for, which must not get shorter.

@@ -49,7 +49,7 @@ func TestErrorsAndPanicsAreReported(t *testing.T) {
 		"good":  func(context.Context) error { return nil },
 		"error": func(context.Context) error { return io.EOF },
 		"panic": func(context.Context) error { panic(io.ErrClosedPipe) },
-		"nil":   func(context.Context) error { var m map[string]int; m["x"] = 1; return nil },
+		"nil":   func(context.Context) error { panic("text") },
 		"exit":  func(context.Context) error { runtime.Goexit(); return nil },
 	} {
 		require.NoError(t, g.Detach(t.Context(), name, fn))
