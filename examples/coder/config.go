@@ -47,7 +47,7 @@ func parseConfig(args []string, stderr io.Writer) (config, error) {
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&c.Dir, "dir", "", "work on the git repository at `path` (default: a demonstration)")
 	flags.StringVar(&c.Model, "model", "", "use `provider:model` (default: by the API key that is set: OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY)")
-	flags.StringVar(&c.BaseURL, "base-url", "", "talk to the OpenAI-compatible endpoint at `url`")
+	flags.StringVar(&c.BaseURL, "base-url", "", "talk to the OpenAI-compatible endpoint at `url`, with the key in CODER_API_KEY if it needs one")
 	flags.StringVar(&c.Test, "test", "", "run `command` as the tests (default: detected from the build files)")
 	flags.IntVar(&c.MaxRepairs, "max-repairs", 3, "give up after `n` repairs of the same failure")
 	flags.BoolVar(&c.Yes, "yes", false, "approve every command without asking")

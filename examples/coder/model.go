@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/tokenring-ai/tokenring-go/aiclient"
 	"github.com/tokenring-ai/tokenring-go/aiclient/aitest"
 	"github.com/tokenring-ai/tokenring-go/aiclient/anthropic"
+	"github.com/tokenring-ai/tokenring-go/aiclient/catalogue"
 	"github.com/tokenring-ai/tokenring-go/aiclient/google"
 	"github.com/tokenring-ai/tokenring-go/aiclient/openai"
 	"github.com/tokenring-ai/tokenring-go/utility/httpretry"
@@ -18,11 +20,12 @@ import (
 // scriptedModel is the -model of the demonstration.
 const scriptedModel = "scripted"
 
-// defaultModels are used, in this order, when their key is in the environment.
-var defaultModels = []struct{ key, model string }{
-	{"OPENAI_API_KEY", "openai:gpt-5.1"},
-	{"ANTHROPIC_API_KEY", "anthropic:claude-sonnet-4-5"},
-	{"GEMINI_API_KEY", "google:gemini-2.5-pro"},
+// keyed are the providers that are used when their key is in the environment,
+// in this order, with the model that the catalogue recommends for hard work.
+var keyed = []struct{ provider, key string }{
+	{"openai", "OPENAI_API_KEY"},
+	{"anthropic", "ANTHROPIC_API_KEY"},
+	{"google", "GEMINI_API_KEY"},
 }
 
 // chooseModel completes the configuration with the model to use.
@@ -34,10 +37,15 @@ func chooseModel(c *config) error {
 		c.Model = "default" // local servers serve what they have loaded
 		return nil
 	}
-	for _, candidate := range defaultModels {
-		if os.Getenv(candidate.key) != "" {
-			c.Model = candidate.model
-			return nil
+	for _, k := range keyed {
+		if os.Getenv(k.key) == "" {
+			continue
+		}
+		for _, p := range catalogue.Default().Providers() {
+			if p.ID == k.provider {
+				c.Model = p.ID + ":" + p.Large
+				return nil
+			}
 		}
 	}
 	if c.Dir == "" {
@@ -58,34 +66,49 @@ func openModel(c config) (chat aiclient.Chat, release func(), err error) {
 		provider := openai.New(openai.Options{Name: scriptedModel, BaseURL: server.URL + "/v1", HTTPClient: client})
 		return provider.Chat(scriptedModel), server.Close, nil
 	}
-	if c.BaseURL != "" {
-		// A key is sent only where the user has said that it belongs.
-		provider := openai.New(openai.Options{BaseURL: c.BaseURL, APIKey: os.Getenv("CODER_API_KEY"), HTTPClient: client})
-		return provider.Chat(c.Model), none, nil
-	}
 	name, model, ok := strings.Cut(c.Model, ":")
+	if c.BaseURL != "" {
+		if !ok {
+			name, model = "custom", c.Model
+		}
+		// The conventional keys are not sent to an endpoint of the user's own.
+		provider := openai.New(openai.Options{Name: name, BaseURL: c.BaseURL, APIKey: os.Getenv("CODER_API_KEY"), HTTPClient: client})
+		return provider.Chat(model), none, nil
+	}
 	if !ok || name == "" || model == "" {
-		return nil, none, setupFailure(fmt.Errorf("-model %s: want provider:model, such as %s", c.Model, defaultModels[0].model))
+		return nil, none, setupFailure(fmt.Errorf("-model %s: want provider:model, such as anthropic:claude-sonnet-4-6", c.Model))
+	}
+	if err := requireKey(name); err != nil {
+		return nil, none, err
 	}
 	switch name {
-	case "openai":
-		chat = openai.New(openai.Options{HTTPClient: client}).Chat(model)
 	case "anthropic":
-		chat = anthropic.New(anthropic.Options{HTTPClient: client}).Chat(model)
-	case "google", "gemini":
-		chat = google.New(google.Options{HTTPClient: client}).Chat(model)
-	default:
-		return nil, none, setupFailure(fmt.Errorf("-model %s: provider %q is not known; known are openai, anthropic and google, and with -base-url every OpenAI-compatible one", c.Model, name))
+		return anthropic.New(anthropic.Options{HTTPClient: client}).Chat(model), none, nil
+	case "google":
+		return google.New(google.Options{HTTPClient: client}).Chat(model), none, nil
 	}
-	return chat, none, requireKey(name)
+	provider, err := openai.NewPreset(name, openai.Options{HTTPClient: client})
+	if err != nil {
+		return nil, none, setupFailure(fmt.Errorf("-model %s: %w; anthropic and google; and -base-url takes every other OpenAI-compatible service", c.Model, err))
+	}
+	return provider.Chat(model), none, nil
 }
 
 // requireKey says which variable is missing before a request fails for it.
 func requireKey(provider string) error {
-	for _, candidate := range defaultModels {
-		if known, _, _ := strings.Cut(candidate.model, ":"); known == provider && os.Getenv(candidate.key) == "" {
-			return setupFailure(fmt.Errorf("no API key: set %s", candidate.key))
+	var keys []string
+	for _, k := range keyed {
+		if k.provider == provider {
+			keys = []string{k.key}
 		}
 	}
-	return nil
+	for _, p := range openai.Presets() {
+		if p.Name == provider {
+			keys = p.KeyEnv
+		}
+	}
+	if len(keys) == 0 || slices.ContainsFunc(keys, func(key string) bool { return os.Getenv(key) != "" }) {
+		return nil
+	}
+	return setupFailure(fmt.Errorf("no API key for %s: set %s", provider, strings.Join(keys, " or ")))
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tokenring-ai/tokenring-go/agent"
 	"github.com/tokenring-ai/tokenring-go/aiclient"
+	"github.com/tokenring-ai/tokenring-go/aiclient/catalogue"
 	"github.com/tokenring-ai/tokenring-go/filesystem"
 	"github.com/tokenring-ai/tokenring-go/git"
 	"github.com/tokenring-ai/tokenring-go/memory"
@@ -31,6 +32,7 @@ func (w *workshop) wire(ctx context.Context, a *agent.Agent) (err error) {
 	if err := w.tests.Register("test", testResource(w.cfg)); err != nil {
 		return setupFailure(err)
 	}
+	spec, _ := catalogue.Default().Find(w.chat.Model().Provider, w.chat.Model().ID) // zero when it is not known
 	w.conv = aiclient.NewConversation(w.chat, aiclient.ConversationOptions{
 		System:     systemPrompt(w.cfg),
 		Tools:      slices.Concat(w.files.Tools(), w.repo.Tools(), w.tests.Tools(), w.notes.Tools()),
@@ -39,6 +41,9 @@ func (w *workshop) wire(ctx context.Context, a *agent.Agent) (err error) {
 		Approve:    w.approve,
 		Checkpoint: a.Step,
 		Trace:      w.conversationTrace(),
+
+		Price:        spec.Price,
+		ContextLimit: spec.Context,
 	})
 	w.commit = git.NewAutoCommit(w.repo, git.AutoCommitOptions{Passed: w.tests.Passed, Disabled: w.cfg.NoCommit, OnCommit: w.committed, OnSkipped: w.leftOut})
 	w.repair = testing.NewAutoRepair(w.tests, testing.AutoRepairOptions{
