@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tokenring-ai/tokenring-go/utility/budget"
 )
 
 // life is where an agent is between birth and end.
@@ -33,6 +35,7 @@ type Agent struct {
 	born   time.Time // of its identity, over restores
 	since  time.Time // of this life of it
 	config Config
+	budget *budget.Budget
 	log    eventLog
 
 	running atomic.Pointer[Run] // a.current, for Emit
@@ -84,6 +87,10 @@ func (a *Agent) Created() time.Time { return a.born }
 
 // Config returns what the host gave the agent at birth. It must not be changed.
 func (a *Agent) Config() Config { return a.config }
+
+// Budget returns what the agent may spend, or nil for no limit. A sub-agent that
+// is to spend at most a part of it gets its Sub(limits).
+func (a *Agent) Budget() *budget.Budget { return a.budget }
 
 // Manager returns the manager that runs the agent.
 func (a *Agent) Manager() *Manager { return a.m }

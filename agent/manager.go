@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/tokenring-ai/tokenring-go/utility/budget"
 )
 
 // Defaults of [ManagerOptions].
@@ -102,6 +104,11 @@ type SpawnOptions struct {
 	Parent *Agent
 	// Config is the host's own; Setup and Handle read it with [Agent.Config].
 	Config Config
+	// Budget limits what the agent may spend; the contexts of its handlers,
+	// hooks and commands carry it. Nil means the parent's, which a sub-agent
+	// then shares, or none. A budget of the agent's own is its parent's
+	// Sub(limits). It is not saved: attach it, it is a slice.
+	Budget *budget.Budget
 	// IdleTimeout and MaxRunTime replace the type's. Negative means never.
 	IdleTimeout time.Duration
 	MaxRunTime  time.Duration
@@ -173,6 +180,10 @@ func (m *Manager) build(typeName string, opts SpawnOptions) (*Agent, error) {
 	a := &Agent{m: m, typ: t, id: id, parent: parent, depth: depth, since: time.Now(), state: starting,
 		hooks: &hookSet{}, commands: &commandSet{}, asks: &askSet{}}
 	a.log.opts = &t.Log
+	a.budget = opts.Budget
+	if a.budget == nil && opts.Parent != nil {
+		a.budget = opts.Parent.budget
+	}
 	a.idleTimeout = limitOf(opts.IdleTimeout, t.IdleTimeout)
 	a.maxRunTime = limitOf(opts.MaxRunTime, t.MaxRunTime)
 	m.agents[id] = a

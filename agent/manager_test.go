@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tokenring-ai/tokenring-go/utility/budget"
 )
 
 func TestIdleTimeoutMeansIdle(t *testing.T) {
@@ -314,4 +316,26 @@ func (f *flaky) Append(ctx context.Context, id string, rec Record) error {
 		return errors.New("connection lost")
 	}
 	return err
+}
+
+func TestSubAgentsShareTheBudget(t *testing.T) {
+	typ := handle(func(ctx context.Context, a *Agent, in Input) error {
+		_, err := budget.From(ctx).Reserve(budget.Amount{Steps: 1})
+		return err
+	})
+	m := newManager(t, ManagerOptions{}, typ)
+	a := spawn(t, m, SpawnOptions{Budget: budget.New(budget.Limits{Steps: 2})})
+	b, err := a.Spawn(t.Context(), "test", SpawnOptions{})
+	require.NoError(t, err)
+	assert.Same(t, a.Budget(), b.Budget())
+	for i, who := range []*Agent{a, b, a, b} {
+		r, err := who.Submit(t.Context(), Input{})
+		require.NoError(t, err)
+		err = r.Wait(t.Context())
+		if i < 2 {
+			require.NoError(t, err)
+		} else {
+			require.ErrorIs(t, err, budget.ErrExceeded)
+		}
+	}
 }

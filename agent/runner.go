@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"time"
+
+	"github.com/tokenring-ai/tokenring-go/utility/budget"
 )
 
 // PanicError is the end of an input whose handler, hook or command panicked.
@@ -103,6 +105,9 @@ func (a *Agent) loop(w *work) {
 // context makes what the agent's own code runs in.
 func (a *Agent) context(r *Run) context.Context {
 	ctx := context.WithValue(a.m.base, agentKey, a)
+	if a.budget != nil {
+		ctx = budget.With(ctx, a.budget)
+	}
 	if r != nil {
 		ctx = context.WithValue(ctx, runKey, r)
 	}

@@ -1,0 +1,203 @@
+package natsstore_test
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/tokenring-ai/tokenring-go/agent"
+	"github.com/tokenring-ai/tokenring-go/agent/natsstore"
+	"github.com/tokenring-ai/tokenring-go/agent/storetest"
+)
+
+func TestMain(m *testing.M) {
+	// Servers in the test process leave these behind when they shut down.
+	const nats = "github.com/nats-io/nats-server/v2/server"
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction(nats+".(*fileStore).flushStreamStateLoop"),
+		goleak.IgnoreTopFunction(nats+"/ats.Register.func1"))
+}
+
+// start runs a server until it is shut down.
+func start(t testing.TB, opts *server.Options) *server.Server {
+	t.Helper()
+	opts.Host, opts.JetStream, opts.NoLog, opts.NoSigs = "127.0.0.1", true, true, true
+	s, err := server.NewServer(opts)
+	require.NoError(t, err)
+	go s.Start()
+	require.True(t, s.ReadyForConnections(20*time.Second))
+	return s
+}
+
+func stop(s *server.Server) {
+	s.Shutdown()
+	s.WaitForShutdown()
+}
+
+func connect(t testing.TB, urls ...string) *nats.Conn {
+	t.Helper()
+	nc, err := nats.Connect(strings.Join(urls, ","), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+func TestJetStream(t *testing.T) {
+	s := start(t, &server.Options{Port: -1, StoreDir: t.TempDir()})
+	t.Cleanup(func() { stop(s) })
+	nc := connect(t, s.ClientURL())
+	storetest.Run(t, storetest.Options{
+		Open: func(place string) (agent.Store, error) {
+			h := fnv.New64()
+			fmt.Fprint(h, place)
+			return natsstore.Open(context.Background(), nc, natsstore.Options{Stream: fmt.Sprintf("S%x", h.Sum64())})
+		},
+		Durable: true,
+		Shared:  true,
+	})
+}
+
+func TestOpenFailures(t *testing.T) {
+	s := start(t, &server.Options{Port: -1, StoreDir: t.TempDir()})
+	t.Cleanup(func() { stop(s) })
+	nc := connect(t, s.ClientURL())
+	_, err := natsstore.Open(t.Context(), nc, natsstore.Options{Stream: "a.b"})
+	require.ErrorContains(t, err, "stream name")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = natsstore.Open(ctx, nc, natsstore.Options{})
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// freePorts returns ports that nobody listens on.
+func freePorts(t testing.TB, n int) []int {
+	ports := make([]int, n)
+	for i := range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer l.Close()
+		ports[i] = l.Addr().(*net.TCPAddr).Port
+	}
+	return ports
+}
+
+// cluster is three servers that can be taken down and brought back.
+type cluster struct {
+	t      testing.TB
+	dir    string
+	client []int
+	routes []int
+	nodes  []*server.Server
+}
+
+func startCluster(t testing.TB) *cluster {
+	c := &cluster{t: t, dir: t.TempDir(), client: freePorts(t, 3), routes: freePorts(t, 3), nodes: make([]*server.Server, 3)}
+	var wg sync.WaitGroup
+	for i := range c.nodes {
+		wg.Go(func() { c.up(i) })
+	}
+	wg.Wait()
+	t.Cleanup(func() {
+		for _, n := range c.nodes {
+			stop(n)
+		}
+	})
+	return c
+}
+
+func (c *cluster) up(i int) {
+	var routes []string
+	for _, p := range c.routes {
+		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", p))
+	}
+	c.nodes[i] = start(c.t, &server.Options{
+		ServerName: fmt.Sprint("n", i), Port: c.client[i], StoreDir: filepath.Join(c.dir, fmt.Sprint(i)),
+		Cluster: server.ClusterOpts{Name: "c", Host: "127.0.0.1", Port: c.routes[i]},
+		Routes:  server.RoutesFromStr(strings.Join(routes, ",")),
+	})
+}
+
+func (c *cluster) urls() []string {
+	var urls []string
+	for _, p := range c.client {
+		urls = append(urls, fmt.Sprintf("nats://127.0.0.1:%d", p))
+	}
+	return urls
+}
+
+// TestClusterLosesNothing takes nodes down and brings them back while records
+// are appended and replaced.
+func TestClusterLosesNothing(t *testing.T) {
+	c := startCluster(t)
+	nc := connect(t, c.urls()...)
+	store, err := natsstore.Open(t.Context(), nc, natsstore.Options{Replicas: 3, Wait: time.Minute})
+	require.NoError(t, err)
+
+	rounds := 2
+	if os.Getenv("TOKENRING_LONG") == "1" {
+		rounds = 60
+	}
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	var acked uint64
+	wg.Go(func() {
+		for seq := uint64(1); ; seq++ {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			rec := agent.Record{Seq: seq, Data: []byte(strings.Repeat(fmt.Sprint(seq, " "), 200))}
+			if !assert.NoError(t, store.Append(context.Background(), "a", rec)) {
+				return
+			}
+			acked = seq
+			if seq%50 == 0 {
+				if !assert.NoError(t, store.Replace(context.Background(), "a", seq, []agent.Record{rec})) {
+					return
+				}
+			}
+		}
+	})
+	for i := range rounds {
+		n := i % 3
+		stop(c.nodes[n])
+		c.progress(store)
+		c.up(n)
+		c.progress(store)
+	}
+	close(done)
+	wg.Wait()
+	var last, prev uint64
+	for rec, err := range store.Records(t.Context(), "a") {
+		require.NoError(t, err)
+		require.Equal(t, strings.Repeat(fmt.Sprint(rec.Seq, " "), 200), string(rec.Data))
+		if prev != 0 {
+			require.Equal(t, prev+1, rec.Seq, "no acknowledged record is missing")
+		}
+		prev, last = rec.Seq, rec.Seq
+	}
+	require.Equal(t, acked, last)
+	t.Logf("%d nodes taken down, %d records acknowledged", rounds, acked)
+}
+
+// progress waits until the cluster accepts writes again.
+func (c *cluster) progress(store *natsstore.Store) {
+	for i := range uint64(5) {
+		id := fmt.Sprint("probe", i)
+		require.NoError(c.t, store.Delete(context.Background(), id))
+		require.NoError(c.t, store.Append(context.Background(), id, agent.Record{Seq: 1}))
+	}
+}
