@@ -1,0 +1,46 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func ids(out, what string) []string {
+	var found []string
+	for line := range strings.Lines(out) {
+		if id, ok := strings.CutPrefix(strings.TrimSpace(line), what+" "); ok {
+			found = append(found, id)
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+func TestProduceAndConsume(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "q.db")
+	call := func(args ...string) string {
+		var out bytes.Buffer
+		require.NoError(t, run(t.Context(), append([]string{"-engine", "sqlite", "-path", path}, args...), &out, io.Discard))
+		return out.String()
+	}
+	acked := ids(call("produce", "-n", "50", "-size", "100", "-producers", "4", "-keys", "3", "-v"), "acked")
+	require.Len(t, acked, 50)
+	assert.Contains(t, call("stats"), "ready 3, delayed 0, blocked 47")
+	assert.Contains(t, call("list"), acked[0])
+	assert.Equal(t, acked, ids(call("consume", "-workers", "4", "-v"), "done"))
+	assert.Contains(t, call("stats"), "ready 0")
+
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), []string{"-engine", "memory", "bench", "-n", "20", "-v"}, &out, io.Discard))
+	assert.Equal(t, ids(out.String(), "acked"), ids(out.String(), "done"))
+	for _, bad := range [][]string{{}, {"nonsense"}, {"-engine", "x", "stats"}, {"produce", "-n", "-1"}, {"-path", "/no/such/folder/q.db", "stats"}} {
+		require.Error(t, run(t.Context(), bad, io.Discard, io.Discard), bad)
+	}
+}
