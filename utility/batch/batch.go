@@ -96,7 +96,7 @@ func New[K comparable, V any](load LoadFunc[K, V], opts Options) *Batcher[K, V] 
 	if opts.Timeout == 0 {
 		opts.Timeout = DefaultTimeout
 	}
-	b := &Batcher[K, V]{load: load, opts: opts, places: make(map[K]place[K, V])}
+	b := &Batcher[K, V]{load: load, opts: opts, places: make(map[K]place[K, V], min(opts.MaxSize, DefaultMaxSize))}
 	b.stop, b.stopNow = context.WithCancelCause(context.Background())
 	return b
 }
@@ -168,9 +168,7 @@ func (b *Batcher[K, V]) enter(ctx context.Context, key K) (place[K, V], error) {
 
 // wait returns the result at p once it is there.
 func (b *Batcher[K, V]) wait(ctx context.Context, key K, p place[K, V]) (V, error) {
-	select {
-	case <-p.batch.done:
-	case <-ctx.Done():
+	if !p.batch.await(ctx) {
 		b.leave(p.batch)
 		var none V
 		return none, fmt.Errorf("batch: waiting for %v: %w", key, ctx.Err())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"time"
 )
 
@@ -13,6 +14,14 @@ type batch[K comparable, V any] struct {
 	ctx    context.Context // of its load
 	cancel context.CancelCauseFunc
 	done   chan struct{}
+
+	// Most callers of a batch share one context. Those wait on settled, which is
+	// closed when the batch is done or that context ends: waiting on one channel
+	// costs half as much as waiting on two.
+	gone    <-chan struct{} // Done of the context of the caller who began the batch
+	settled chan struct{}
+	settle  func()
+	unwatch func() bool
 
 	// Guarded by Batcher.mu.
 	keys    []K
@@ -41,7 +50,13 @@ func (e *PanicError) Unwrap() error {
 
 // begin starts a batch and its window. The lock is held.
 func (b *Batcher[K, V]) begin(ctx context.Context) *batch[K, V] {
-	bt := &batch[K, V]{done: make(chan struct{})}
+	bt := &batch[K, V]{done: make(chan struct{}), keys: make([]K, 0, min(b.opts.MaxSize, DefaultMaxSize))}
+	bt.settled, bt.gone = bt.done, ctx.Done()
+	if bt.gone != nil {
+		bt.settled = make(chan struct{})
+		bt.settle = sync.OnceFunc(func() { close(bt.settled) })
+		bt.unwatch = context.AfterFunc(ctx, bt.settle)
+	}
 	bt.ctx, bt.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	if b.opts.Window > 0 {
 		bt.timer = time.AfterFunc(b.opts.Window, func() {
@@ -53,6 +68,25 @@ func (b *Batcher[K, V]) begin(ctx context.Context) *batch[K, V] {
 		})
 	}
 	return bt
+}
+
+// await reports whether bt is done; if not, ctx has ended first.
+func (bt *batch[K, V]) await(ctx context.Context) bool {
+	if ctx.Done() != bt.gone {
+		select {
+		case <-bt.done:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	<-bt.settled
+	select {
+	case <-bt.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // dispatch ends the window of bt and starts its load. The lock is held.
@@ -135,8 +169,16 @@ func (b *Batcher[K, V]) finish(bt *batch[K, V], results []Result[V], err error) 
 		bt.timer.Stop() // an open batch has a window
 		bt.cancel(err)
 	}
-	for _, key := range bt.keys {
-		delete(b.places, key)
+	if len(b.places) == len(bt.keys) { // all of them are this batch's
+		clear(b.places)
+	} else {
+		for _, key := range bt.keys {
+			delete(b.places, key)
+		}
 	}
 	close(bt.done)
+	if bt.gone != nil {
+		bt.unwatch()
+		bt.settle()
+	}
 }
