@@ -42,7 +42,7 @@ func (o *Overlay) changes(ctx context.Context) ([]Change, error) {
 		}
 		out = append(out, c)
 	}
-	upper := newTree(o.upper, IgnoreOptions{NoGit: true, NoAI: true, NoDefaults: true})
+	upper := newTree(o.upper, Options{Ignore: IgnoreOptions{NoGit: true, NoAI: true, NoDefaults: true}})
 	var failed error
 	w := walker{tree: upper, ctx: ctx, opts: WalkOptions{NoIgnore: true}}
 	w.yield = func(e Entry, err error) bool {

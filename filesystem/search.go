@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Defaults of a [Query]'s limits.
@@ -222,6 +223,10 @@ type searchRun struct {
 	emit    func(FileMatch) bool
 	fail    func(error) bool
 
+	required [][]uint32 // trigrams, for the index
+	began    time.Time
+	complete bool // every file was met
+
 	workers []searchWorker
 	lines   atomic.Int64 // matching lines kept so far
 	noLines atomic.Bool  // the result will be names, so no lines are kept
@@ -240,6 +245,9 @@ type searchWorker struct {
 	searched, binary, tooLarge, errorCount int
 	bytes                                  int64
 	errors                                 []error
+	learn                                  *indexedFile // what the index wants to know
+	grams                                  *gramSet
+	skipped                                int
 	_                                      [64]byte
 }
 
@@ -286,9 +294,17 @@ func (r *searchRun) run(ctx context.Context) error {
 	if r.filter != nil {
 		s.want = func(e Entry) bool { return r.filter.wants(e, r.dir) }
 	}
-	s.visit = r.visit
+	s.visit = r.visitRegular
+	if x := r.tree.index; x != nil && !r.q.NoIndex && !r.q.Multiline {
+		s.visit = r.visitIndexedRegular
+		r.required, r.began = r.matcher.required(), time.Now()
+		x.run.Add(1)
+		defer func() { r.indexed(x) }()
+	}
 	s.fail = func(w int, _ Entry, err error) bool { return r.failed(w, err) }
-	return s.run(ctx, r.dir)
+	err := s.run(ctx, r.dir)
+	r.complete = err == nil && !s.stopped.Load()
+	return err
 }
 
 // single searches one file that was named.
@@ -319,10 +335,32 @@ func (r *searchRun) failed(worker int, err error) bool {
 	return true
 }
 
-func (r *searchRun) visit(worker int, dir dirNode, e Entry) bool {
-	if !e.IsRegular() {
-		return true
+func (r *searchRun) visitRegular(worker int, dir dirNode, e Entry) bool {
+	return !e.IsRegular() || r.visit(worker, dir, e)
+}
+
+func (r *searchRun) visitIndexedRegular(worker int, dir dirNode, e Entry) bool {
+	return !e.IsRegular() || r.visitIndexed(worker, dir, e)
+}
+
+// indexed ends a search that used the index.
+func (r *searchRun) indexed(x *contentIndex) {
+	searched, skipped := 0, 0
+	for i := range r.workers {
+		searched += r.workers[i].searched
+		skipped += r.workers[i].skipped
 	}
+	x.skipped.Add(int64(skipped))
+	x.opened.Add(int64(searched - skipped))
+	x.mu.RLock()
+	known := len(x.files)
+	x.mu.RUnlock()
+	if r.filter == nil && r.dir == "." && r.complete && known > searched {
+		x.prune()
+	}
+}
+
+func (r *searchRun) visit(worker int, dir dirNode, e Entry) bool {
 	f, err := dir.open(e.Name())
 	if err != nil {
 		return r.failed(worker, fmt.Errorf("search %s: %w", e.Path, err))

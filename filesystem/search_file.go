@@ -100,10 +100,16 @@ func (r *searchRun) search(worker int, f *nodeFile, path string) bool {
 			nul += begin * b2i(!first)
 			if first && nul < binaryHead {
 				w.binary++
+				if w.learn != nil {
+					r.learned(w, path, nil, true)
+				}
 				return true
 			}
 			// What comes before the NUL byte is text.
 			buf, eof = buf[:nul], true
+		}
+		if w.learn != nil && first && eof && int64(begin) == 0 {
+			r.learned(w, path, buf, false)
 		}
 		if first {
 			buf = bytes.TrimPrefix(buf, utf8BOM)

@@ -40,6 +40,14 @@ type Options struct {
 	// Ignore chooses what walks, globs and searches leave out.
 	Ignore IgnoreOptions
 
+	// Index keeps an index of file contents in memory, which makes the second
+	// and later searches much faster. The first search builds it.
+	Index bool
+
+	// IndexBytes bounds the index. 0 means DefaultIndexBytes; files for which
+	// there is no room are searched as without an index.
+	IndexBytes int64
+
 	// MaxFileSize bounds, in bytes, files that are read or written as a whole.
 	// 0 means DefaultMaxFileSize, negative means no bound.
 	MaxFileSize int64
@@ -108,7 +116,7 @@ func New(opts Options) (*Service, error) {
 		}
 		provider, s.own = local, local
 	}
-	s.current.Store(newTree(provider, opts.Ignore))
+	s.current.Store(newTree(provider, opts))
 	return s, nil
 }
 
@@ -130,7 +138,7 @@ func (s *Service) tree() *tree {
 	if !ok || p == nil || sameProvider(p, t.provider) {
 		return t
 	}
-	next := newTree(p, s.opts.Ignore)
+	next := newTree(p, s.opts)
 	if !s.current.CompareAndSwap(t, next) {
 		return s.tree()
 	}

@@ -9,13 +9,18 @@ import (
 type tree struct {
 	provider Provider
 	ignore   *ignorer
+	index    *contentIndex // nil when not asked for
 
 	outer     sync.Once
 	outerRule *ruleChain
 }
 
-func newTree(p Provider, opts IgnoreOptions) *tree {
-	return &tree{provider: p, ignore: newIgnorer(opts)}
+func newTree(p Provider, opts Options) *tree {
+	t := &tree{provider: p, ignore: newIgnorer(opts.Ignore)}
+	if opts.Index {
+		t.index = newContentIndex(opts.IndexBytes)
+	}
+	return t
 }
 
 // hosted is a Provider that is a directory of this machine.

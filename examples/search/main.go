@@ -173,6 +173,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func (s *settings) run(ctx context.Context, stdout, stderr io.Writer) (found bool, err error) {
 	files, err := filesystem.New(filesystem.Options{
 		Root:   s.root,
+		Index:  s.index,
 		Ignore: filesystem.IgnoreOptions{NoDefaults: true},
 	})
 	if err != nil {
