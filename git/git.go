@@ -57,8 +57,10 @@ type Options struct {
 	LockWait time.Duration
 
 	// Untrusted hardens every call for a repository whose configuration may be
-	// hostile: no hooks, file system monitor, external diff, signing program,
-	// credential helper, maintenance or unusual protocol.
+	// hostile: no hooks, file system monitor, filter, merge driver, external
+	// diff, signing program, credential helper, maintenance or unusual protocol,
+	// and no working tree that is not the repository's own. Files that a filter
+	// converts, such as those of LFS, then look changed.
 	Untrusted bool
 
 	Trace  Trace
@@ -166,6 +168,9 @@ func Open(ctx context.Context, dir string, opts Options) (*Service, error) {
 		s.bare = false // core.bare may be set where linked working trees exist
 		if s.root, err = s.line(ctx, "rev-parse", "--show-toplevel"); err != nil {
 			return nil, openError(s.dir, err)
+		}
+		if err := s.checkRoot(); err != nil {
+			return nil, err
 		}
 	case s.bare:
 		s.root = s.gitDir

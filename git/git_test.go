@@ -200,14 +200,18 @@ func TestUntrustedRunsNothing(t *testing.T) {
 	r := withCommit(t, func(o *Options) { o.Untrusted = true })
 	mark := filepath.Join(t.TempDir(), "ran")
 	script := filepath.Join(t.TempDir(), "evil")
-	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\ntouch "+mark+"\ncat\n"), 0o777))
+	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\necho \"$0 $@ :: $(tr '\\0' ' ' </proc/$PPID/cmdline)\" >> "+mark+"\ncat\n"), 0o777))
 	for _, key := range []string{"core.fsmonitor", "diff.external", "gpg.program", "core.pager", "core.editor", "core.sshCommand", "credential.helper"} {
 		r.run("config", key, script)
 	}
 	r.run("config", "commit.gpgSign", "true")
 	r.run("config", "diff.evil.command", script)
 	r.run("config", "diff.evil.textconv", script)
-	r.file(".gitattributes", "*.txt diff=evil\n")
+	r.run("config", "filter.e=v.il.clean", script)
+	r.run("config", "filter.e=v.il.smudge", script)
+	r.run("config", "filter.e=v.il.required", "true")
+	r.run("config", "merge.evil.driver", script)
+	r.file(".gitattributes", "*.txt diff=evil filter=e=v.il merge=evil\n")
 	for _, hook := range []string{"pre-commit", "post-commit", "commit-msg", "prepare-commit-msg", "post-index-change", "reference-transaction", "post-checkout"} {
 		r.hook(hook, "touch "+mark)
 	}
@@ -230,5 +234,17 @@ func TestUntrustedRunsNothing(t *testing.T) {
 	require.NoError(t, err)
 	_, err = r.Rollback(ctx, RollbackOptions{})
 	require.NoError(t, err)
-	assert.NoFileExists(t, mark)
+	_, err = r.Undo(ctx, "")
+	require.NoError(t, err)
+	_, err = r.Blame(ctx, "", "a.txt", 0, 0)
+	require.NoError(t, err)
+	_, err = r.Merge(ctx, "main", MergeOptions{NoFF: true})
+	require.NoError(t, err)
+	ran, _ := os.ReadFile(mark)
+	assert.Empty(t, string(ran))
+
+	// A repository that claims everything as its working tree.
+	r.run("config", "core.worktree", filepath.Dir(r.dir))
+	_, err = Open(ctx, r.dir, r.opts)
+	require.ErrorIs(t, err, ErrRefused)
 }

@@ -177,7 +177,7 @@ func (s *Service) Blame(ctx context.Context, rev, file string, first, last int) 
 	if err != nil {
 		return nil, fmt.Errorf("git: blame: %w", err)
 	}
-	args := []string{"blame", "--line-porcelain"}
+	args := []string{"blame", "--line-porcelain", "--no-textconv"}
 	if first > 0 || last > 0 {
 		span := strconv.Itoa(max(first, 1)) + ","
 		if last > 0 {

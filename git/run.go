@@ -37,27 +37,6 @@ var fixedEnv = []string{
 	"GIT_PAGER=cat", "PAGER=cat", "GIT_ADVICE=0",
 }
 
-// untrustedConfig takes from a repository every means to run a program of its
-// choice or to talk to the network by an unusual protocol.
-var untrustedConfig = []string{
-	"-c", "core.hooksPath=" + os.DevNull,
-	"-c", "core.fsmonitor=false",
-	"-c", "core.sshCommand=",
-	"-c", "core.alternateRefsCommand=",
-	"-c", "diff.external=",
-	"-c", "commit.gpgSign=false",
-	"-c", "tag.gpgSign=false",
-	"-c", "gpg.program=" + os.DevNull,
-	"-c", "credential.helper=",
-	"-c", "protocol.allow=never",
-	"-c", "protocol.file.allow=user",
-	"-c", "protocol.https.allow=always",
-	"-c", "protocol.ssh.allow=always",
-	"-c", "submodule.recurse=false",
-	"-c", "gc.auto=0",
-	"-c", "maintenance.auto=false",
-}
-
 // environment builds the whole environment of the git program.
 func environment(opts Options) []string {
 	patterns := opts.InheritEnv
@@ -122,6 +101,11 @@ var lockMessages = []string{
 // lock it tries again, up to Options.LockWait.
 func (s *Service) git(ctx context.Context, c call) (string, error) {
 	var waited time.Duration
+	off, err := s.drivers(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	c.env = slices.Concat(c.env, off)
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
 		out, err := s.gitOnce(ctx, c)
 		var failed *CommandError

@@ -1,0 +1,84 @@
+package git
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// untrustedConfig takes from a repository the means to run a program of its
+// choice or to talk to the network by an unusual protocol, as far as these have
+// fixed names.
+var untrustedConfig = []string{
+	"-c", "core.hooksPath=" + os.DevNull,
+	"-c", "core.fsmonitor=false",
+	"-c", "core.sshCommand=",
+	"-c", "core.alternateRefsCommand=",
+	"-c", "diff.external=",
+	"-c", "commit.gpgSign=false",
+	"-c", "tag.gpgSign=false",
+	"-c", "gpg.program=" + os.DevNull,
+	"-c", "credential.helper=",
+	"-c", "protocol.allow=never",
+	"-c", "protocol.file.allow=user",
+	"-c", "protocol.https.allow=always",
+	"-c", "protocol.ssh.allow=always",
+	"-c", "submodule.recurse=false",
+	"-c", "gc.auto=0",
+	"-c", "maintenance.auto=false",
+}
+
+// readsNoFiles are the subcommands that cannot run a filter or merge driver. All
+// others may, even write-tree: whatever writes an index may look at files again.
+var readsNoFiles = []string{"check-ref-format", "commit-tree", "config", "for-each-ref", "init", "merge-base", "rev-parse", "symbolic-ref", "update-ref", "version"}
+
+// drivers turns off the filter and merge drivers that the configuration
+// defines. Their names are free, and attributes in the tree choose among them,
+// so they have to be looked up before each call: the configuration may have
+// changed.
+func (s *Service) drivers(ctx context.Context, c call) ([]string, error) {
+	if !s.opts.Untrusted || slices.Contains(readsNoFiles, c.args[0]) {
+		return nil, nil
+	}
+	out, err := s.gitOnce(ctx, call{args: []string{"config", "-z", "--name-only", "--get-regexp", `^(filter|merge|diff)\..*\.(clean|smudge|process|required|driver|command|textconv)$`}, dir: c.dir})
+	if err != nil {
+		if exitCode(err) == 1 {
+			return nil, nil // none
+		}
+		return nil, fmt.Errorf("look up the drivers of an untrusted repository: %w", err)
+	}
+	var env []string
+	n := 0
+	set := func(key, value string) {
+		// Through the environment, because a driver's name may hold '='.
+		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", n, key), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", n, value))
+		n++
+	}
+	for _, key := range splitNul(out) {
+		switch dot := strings.LastIndexByte(key, '.'); key[dot+1:] {
+		case "required":
+			set(key, "false")
+		case "driver":
+			set(key, "false") // a conflict; an empty one would take our side
+		default:
+			set(key, "")
+		}
+	}
+	return append(env, "GIT_CONFIG_COUNT="+strconv.Itoa(n)), nil
+}
+
+// checkRoot refuses an untrusted repository that claims a working tree
+// elsewhere, such as the whole file system, by its core.worktree.
+func (s *Service) checkRoot() error {
+	if !s.opts.Untrusted {
+		return nil
+	}
+	if _, err := os.Lstat(filepath.Join(s.root, ".git")); err != nil {
+		return fmt.Errorf("git: open %s: %w: the repository %s claims the working tree %s, which does not refer to it", s.dir, ErrRefused, s.gitDir, s.root)
+	}
+	return nil
+}
