@@ -59,6 +59,8 @@ type Agent struct {
 	idleTimeout time.Duration
 	maxRunTime  time.Duration
 
+	inputs   *inputHistory // nil unless the type keeps it
+	past     *pastEvents   // likewise
 	slices   []*attached
 	hooks    *hookSet
 	commands *commandSet

@@ -185,6 +185,9 @@ func (a *Agent) enqueue(r *Run, front bool) error {
 	a.gen++
 	a.accepted++
 	r.order = a.accepted
+	if a.inputs != nil && !front && r.input.Text != "" {
+		a.inputs.add(r.input.Text)
+	}
 	steer := r.input.Steer && a.current != nil && !front
 	if steer {
 		a.steering = append(a.steering, r)

@@ -169,6 +169,7 @@ func (m *Manager) remove(a *Agent) {
 	if m.agents[a.id] == a {
 		delete(m.agents, a.id)
 		m.watch.tell(Change{Agent: a, Kind: Removed})
+		m.replace(a)
 	}
 	m.sweeps.cancel(a)
 	parent := m.agents[a.parent]

@@ -65,14 +65,6 @@ func events(a *Agent) []Event {
 	return list
 }
 
-func kinds(list []Event) []Kind {
-	out := make([]Kind, len(list))
-	for i, ev := range list {
-		out[i] = ev.Body.Kind()
-	}
-	return out
-}
-
 func bodiesOf[B Body](list []Event) []B {
 	var out []B
 	for _, ev := range list {

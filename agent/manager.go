@@ -54,10 +54,13 @@ type Manager struct {
 	base   context.Context
 	cancel context.CancelCauseFunc
 
+	keeping sync.Mutex // held while Keep spawns
+
 	mu     sync.Mutex
 	types  map[string]*Type
 	agents map[string]*Agent
 	closed bool
+	keep   map[string]int // type → how many are to live
 	watch  watchers
 	sweeps sweeper
 }
@@ -198,6 +201,10 @@ var ErrLimit = errors.New("limit reached")
 
 // setUp runs the type's Setup; on failure the agent is gone.
 func (m *Manager) setUp(ctx context.Context, a *Agent) error {
+	if err := a.attachBuiltin(); err != nil {
+		m.withdraw(a)
+		return err
+	}
 	if a.typ.Setup == nil {
 		return nil
 	}

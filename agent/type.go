@@ -48,6 +48,13 @@ type Type struct {
 	// [DefaultDrainTimeout].
 	DrainTimeout time.Duration
 
+	// KeepInputs saves the texts of this many newest inputs; see
+	// [Agent.InputHistory]. 0 saves none.
+	KeepInputs int
+	// KeepEvents saves this many newest events, without those about checkpoints
+	// and idleness; see [Agent.PastEvents]. 0 saves none.
+	KeepEvents int
+
 	// Log bounds the event log.
 	Log LogOptions
 	// AutoCheckpoint says when checkpoints are taken by themselves. The zero
