@@ -202,7 +202,7 @@ var words = []struct {
 	{aiclient.ClassOverloaded, []string{"overloaded", "engine_overloaded", "unavailable", "at capacity", "over capacity"}},
 	{aiclient.ClassRateLimit, []string{"rate_limit", "rate limit", "resource_exhausted", "too many requests", "too_many_requests"}},
 	{aiclient.ClassTimeout, []string{"timeout_error", "deadline_exceeded", "timed out"}},
-	{aiclient.ClassNotFound, []string{"model_not_found", "not_found_error", "does not exist", "deploymentnotfound"}},
+	{aiclient.ClassNotFound, []string{"model_not_found", "not_found_error", "does not exist", "deploymentnotfound", "model not found"}},
 	{aiclient.ClassServer, []string{"server_error", "internal_error", "api_error", "internal server error"}},
 	{aiclient.ClassBadRequest, []string{"invalid_request_error", "invalid_argument"}},
 }
