@@ -26,7 +26,17 @@ func (d *dirt) mark(path string) uint64 {
 // wrote records a change of a file.
 func (s *Service) wrote(ctx context.Context, name string) {
 	s.writes.Add(1)
+	var stamp fileStamp
+	tracking := s.tracking.Load() > 0
+	if tracking {
+		if info, err := s.tree().provider.Lstat(ctx, name); err == nil {
+			stamp = stampOf(info)
+		}
+	}
 	s.mu.Lock()
+	if tracking {
+		s.own[name] = stamp
+	}
 	gen := s.dirt.mark(name)
 	s.state++
 	s.mu.Unlock()

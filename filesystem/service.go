@@ -83,22 +83,25 @@ type Service struct {
 	opts    Options
 	logger  *slog.Logger
 	current atomic.Pointer[tree]
-	own     io.Closer // the provider, when the service opened it
+	opened  io.Closer // the provider, when the service opened it
 
 	edits sync.Mutex // held from reading a file to writing its next content
 
 	mu       sync.Mutex
 	dirt     dirt
 	selected []string
-	seen     map[string]uint64 // hash of the content that the model knows
-	state    uint64            // generation of the slice's state
+	seen     map[string]uint64    // hash of the content that the model knows
+	state    uint64               // generation of the slice's state
+	own      map[string]fileStamp // what the service itself wrote while tracking
+
+	tracking atomic.Int32
 
 	reads, writes, searches atomic.Int64
 }
 
 // New opens a file tree. Close it when it is no longer needed.
 func New(opts Options) (*Service, error) {
-	s := &Service{opts: opts, logger: opts.Logger, seen: make(map[string]uint64)}
+	s := &Service{opts: opts, logger: opts.Logger, seen: make(map[string]uint64), own: make(map[string]fileStamp)}
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
@@ -114,7 +117,7 @@ func New(opts Options) (*Service, error) {
 		if err != nil {
 			return nil, err
 		}
-		provider, s.own = local, local
+		provider, s.opened = local, local
 	}
 	s.current.Store(newTree(provider, opts))
 	return s, nil
@@ -122,10 +125,10 @@ func New(opts Options) (*Service, error) {
 
 // Close releases what New opened.
 func (s *Service) Close() error {
-	if s.own == nil {
+	if s.opened == nil {
 		return nil
 	}
-	return s.own.Close()
+	return s.opened.Close()
 }
 
 // tree returns what is served now.

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package filesystem
+
+func (l *Local) watchBase() (base string, release func(), err error) {
+	return l.dir, func() {}, nil
+}

@@ -1,0 +1,117 @@
+package filesystem
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// watching runs a watch and returns the next event on request.
+func watching(t *testing.T, s *Service) (next func() WatchEvent) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	events, ready := make(chan WatchEvent, 100), make(chan struct{})
+	var group sync.WaitGroup
+	group.Go(func() {
+		for e, err := range s.Watch(ctx, WatchOptions{Debounce: 20 * time.Millisecond, Ready: func() { close(ready) }}) {
+			if err == nil {
+				events <- e
+			}
+		}
+	})
+	t.Cleanup(func() { cancel(); group.Wait() })
+	<-ready
+	return func() WatchEvent {
+		select {
+		case e := <-events:
+			return e
+		case <-time.After(20 * time.Second):
+			t.Fatal("no event came")
+			return WatchEvent{}
+		}
+	}
+}
+
+func TestWatch(t *testing.T) {
+	s := newTestService(t, Options{}, map[string]string{"a": "1", "dir/b": "2", ".gitignore": "*.log\nout/\n", "out/x": ""})
+	root := rootOf(s)
+	next := watching(t, s)
+	write := func(name, text string) {
+		t.Helper()
+		require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(text), 0o644))
+	}
+	write("ignored.log", "x")
+	write("out/y", "x")
+	write("a", "changed")
+	assert.Equal(t, WatchEvent{"a", Modified, false}, next())
+	write("dir/new", "x")
+	assert.Equal(t, WatchEvent{"dir/new", Created, false}, next())
+	require.NoError(t, os.Remove(filepath.Join(root, "dir/b")))
+	assert.Equal(t, WatchEvent{"dir/b", Deleted, false}, next())
+
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "deep/er"), 0o755))
+	assert.Equal(t, WatchEvent{"deep", Created, true}, next())
+	assert.Equal(t, WatchEvent{"deep/er", Created, true}, next())
+	write("deep/er/file", "x")
+	assert.Equal(t, WatchEvent{"deep/er/file", Created, false}, next())
+	require.NoError(t, os.Rename(filepath.Join(root, "deep"), filepath.Join(root, "moved")))
+	assert.Equal(t, WatchEvent{"deep", Deleted, false}, next())
+	assert.Equal(t, WatchEvent{"moved", Created, true}, next())
+	assert.Equal(t, WatchEvent{"moved/er", Created, true}, next())
+	assert.Equal(t, WatchEvent{"moved/er/file", Created, false}, next())
+	write("moved/er/file", "again")
+	assert.Equal(t, WatchEvent{"moved/er/file", Modified, false}, next())
+
+	require.NoError(t, s.WriteFile(t.Context(), "a", []byte("atomic")))
+	assert.Equal(t, "a", next().Path, "the file beside it is not told")
+
+	write(".gitignore", "*.txt\n")
+	assert.Equal(t, WatchEvent{".gitignore", Modified, false}, next())
+	assert.Equal(t, WatchEvent{".", Rescan, false}, next())
+	write("out/y", "now watched")
+	assert.Equal(t, WatchEvent{"out/y", Modified, false}, next())
+
+	away := root + "-renamed"
+	require.NoError(t, os.Rename(root, away))
+	t.Cleanup(func() { os.RemoveAll(away) })
+	assert.Equal(t, WatchEvent{".", Rescan, false}, next())
+	require.NoError(t, os.WriteFile(filepath.Join(away, "a"), []byte("after"), 0o644))
+	assert.Equal(t, WatchEvent{"a", Modified, false}, next())
+	require.NoError(t, os.WriteFile(filepath.Join(away, "dir/new"), []byte("after"), 0o644))
+	assert.Equal(t, WatchEvent{"dir/new", Modified, false}, next())
+}
+
+func TestTrackMarksWhatOthersChange(t *testing.T) {
+	marked := make(chan string, 10)
+	s := newTestService(t, Options{Trace: Trace{Wrote: func(_ context.Context, path string, _ uint64) { marked <- path }}}, map[string]string{"a": "1", "b": "2"})
+	ctx, cancel := context.WithCancel(t.Context())
+	ready := make(chan struct{})
+	var group sync.WaitGroup
+	group.Go(func() {
+		assert.ErrorIs(t, s.Track(ctx, WatchOptions{Debounce: 10 * time.Millisecond, Ready: func() { close(ready) }}), context.Canceled)
+	})
+	<-ready
+	require.NoError(t, s.WriteFile(ctx, "a", []byte("own")))
+	assert.Equal(t, "a", <-marked)
+	s.MarkClean(s.WriteGeneration())
+	require.NoError(t, os.WriteFile(filepath.Join(rootOf(s), "b"), []byte("other"), 0o644))
+	assert.Equal(t, "b", <-marked, "the own write is not marked again")
+	assert.Equal(t, []string{"b"}, s.Changed())
+	cancel()
+	group.Wait()
+}
+
+func TestWatchNeedsALocalTree(t *testing.T) {
+	m, err := NewMemory(nil)
+	require.NoError(t, err)
+	s := newTestService(t, Options{Provider: m}, nil)
+	for _, err := range s.Watch(t.Context(), WatchOptions{}) {
+		assert.ErrorIs(t, err, ErrNoWatch)
+	}
+}
