@@ -60,6 +60,9 @@ type chunk struct {
 	n       atomic.Uint32
 	bytes   int
 	entries []entry
+	// joined holds a full chunk's events with adjacent deltas joined. The first
+	// late reader makes it, so that a hundred of them do not each join the same.
+	joined atomic.Pointer[[]Event]
 }
 
 // event makes the public form of the i-th entry.

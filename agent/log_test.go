@@ -60,7 +60,7 @@ func (m *model) take(ev Event) {
 // TestEventLogProperty runs random interleavings of emitting, subscribing,
 // reading and leaving on logs of random bounds.
 func TestEventLogProperty(t *testing.T) {
-	rounds := 300
+	rounds := 120
 	if long() {
 		rounds = 20000
 	}

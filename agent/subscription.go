@@ -1,9 +1,11 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -146,6 +148,11 @@ func (l *eventLog) next(cursor uint64, batch []Event) []Event {
 		return l.gap(cursor, batch)
 	}
 	n := int(c.n.Load())
+	if n == len(c.entries) {
+		if list := c.after(cursor); list != nil {
+			return append(batch, list[:min(len(list), batchLen)]...)
+		}
+	}
 	for i := int(cursor + 1 - c.base); i < n && len(batch) < batchLen; {
 		joined := joinable(c, i, n)
 		if joined == 1 {
@@ -156,6 +163,34 @@ func (l *eventLog) next(cursor uint64, batch []Event) []Event {
 		i += joined
 	}
 	return batch
+}
+
+// after returns a full chunk's events after cursor, joined, or nil when cursor
+// is in the middle of a joined one.
+func (c *chunk) after(cursor uint64) []Event {
+	p := c.joined.Load()
+	if p == nil {
+		if cursor+1 != c.base {
+			return nil
+		}
+		var list []Event
+		for i, n := 0, len(c.entries); i < n; {
+			joined := joinable(c, i, n)
+			if joined == 1 {
+				list = append(list, c.event(i))
+			} else {
+				list = append(list, join(c, i, joined))
+			}
+			i += joined
+		}
+		p = &list
+		c.joined.Store(p)
+	}
+	i, _ := slices.BinarySearchFunc(*p, cursor+1, func(ev Event, seq uint64) int { return cmp.Compare(ev.Seq, seq) })
+	if i == len(*p) || cmp.Or((*p)[i].First, (*p)[i].Seq) != cursor+1 {
+		return nil
+	}
+	return (*p)[i:]
 }
 
 // gap reports what was dropped after cursor, except the ends of inputs, which
