@@ -58,7 +58,7 @@ func TestSearchEqualsRegexp(t *testing.T) {
 }
 
 func TestSearchEqualsRegexpRandom(t *testing.T) {
-	rounds := 3000
+	rounds := 1500
 	if long() {
 		rounds = 300_000
 	}

@@ -12,47 +12,39 @@ import (
 // of the repository, its configuration and the user's. Only ignore rules and
 // two settings are read from there.
 
-// repoOf reads the rules of the repository whose .git entry is in dir, a path of
-// this machine. It returns nil when there is no repository.
-func repoOf(dir string) *repoRules {
-	gitDir := filepath.Join(dir, ".git")
-	info, err := os.Stat(gitDir)
-	if err != nil {
-		return nil
-	}
-	if info.Mode().IsRegular() { // a linked worktree or a submodule
-		data, err := readSmall(gitDir)
-		target, ok := bytes.CutPrefix(data, []byte("gitdir:"))
-		if err != nil || !ok {
-			return nil
-		}
-		gitDir = absIn(dir, string(bytes.TrimSpace(target)))
-	}
-	if _, err := os.Lstat(filepath.Join(gitDir, "HEAD")); err != nil {
-		return nil
-	}
-	common := gitDir
-	if data, err := readSmall(filepath.Join(gitDir, "commondir")); err == nil {
-		common = absIn(gitDir, string(bytes.TrimSpace(data)))
-	}
-	settings := userSettings()
-	settings.read(filepath.Join(common, "config"), 0)
+// hostFiles reads files of this machine and remembers in which state they were,
+// those that were missing included.
+type hostFiles struct{ stamps map[string]fileStamp }
 
-	rules := &repoRules{fold: settings.ignoreCase}
-	if data, err := readSmall(filepath.Join(common, "info", "exclude")); err == nil {
-		rules.exclude = compileRules(data, rules.fold)
-	}
-	if file := settings.excludesFile; file != "" {
-		if data, err := readSmall(expandHome(absIn(dir, file))); err == nil {
-			rules.global = compileRules(data, rules.fold)
+func newHostFiles() *hostFiles { return &hostFiles{stamps: make(map[string]fileStamp)} }
+
+// unchanged reports whether reading all again would give the same.
+func (h *hostFiles) unchanged() bool {
+	for name, old := range h.stamps {
+		var now fileStamp
+		if info, err := os.Stat(name); err == nil {
+			now = stampOf(info)
+		}
+		if now != old || now.valid() && !now.settled() {
+			return false
 		}
 	}
-	return rules
+	return true
 }
 
-// readSmall reads a regular file of at most 16 MiB.
-func readSmall(name string) ([]byte, error) {
+// stat describes a file.
+func (h *hostFiles) stat(name string) (os.FileInfo, error) {
 	info, err := os.Stat(name)
+	h.stamps[name] = fileStamp{}
+	if err == nil {
+		h.stamps[name] = stampOf(info)
+	}
+	return info, err
+}
+
+// read reads a regular file of at most 16 MiB.
+func (h *hostFiles) read(name string) ([]byte, error) {
+	info, err := h.stat(name)
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +52,44 @@ func readSmall(name string) ([]byte, error) {
 		return nil, ErrNotRegular
 	}
 	return os.ReadFile(name)
+}
+
+// repoOf reads the rules of the repository whose .git entry is in dir, a path of
+// this machine. It returns nil when there is no repository.
+func repoOf(dir string, files *hostFiles) *repoRules {
+	gitDir := filepath.Join(dir, ".git")
+	info, err := files.stat(gitDir)
+	if err != nil {
+		return nil
+	}
+	if info.Mode().IsRegular() { // a linked worktree or a submodule
+		data, err := files.read(gitDir)
+		target, ok := bytes.CutPrefix(data, []byte("gitdir:"))
+		if err != nil || !ok {
+			return nil
+		}
+		gitDir = absIn(dir, string(bytes.TrimSpace(target)))
+	}
+	if _, err := files.stat(filepath.Join(gitDir, "HEAD")); err != nil {
+		return nil
+	}
+	common := gitDir
+	if data, err := files.read(filepath.Join(gitDir, "commondir")); err == nil {
+		common = absIn(gitDir, string(bytes.TrimSpace(data)))
+	}
+	settings := userSettings(files)
+	settings.read(files, filepath.Join(common, "config"), 0)
+
+	rules := &repoRules{fold: settings.ignoreCase}
+	if data, err := files.read(filepath.Join(common, "info", "exclude")); err == nil {
+		rules.exclude = compileRules(data, rules.fold)
+	}
+	if file := settings.excludesFile; file != "" {
+		if data, err := files.read(expandHome(absIn(dir, file))); err == nil {
+			rules.global = compileRules(data, rules.fold)
+		}
+	}
+	return rules
 }
 
 func absIn(dir, name string) string {
@@ -85,21 +115,21 @@ type gitSettings struct {
 }
 
 // userSettings reads the system's and the user's configuration.
-func userSettings() gitSettings {
+func userSettings(files *hostFiles) gitSettings {
 	xdg := os.Getenv("XDG_CONFIG_HOME")
 	if xdg == "" {
 		xdg = "~/.config"
 	}
 	s := gitSettings{excludesFile: xdg + "/git/ignore"}
 	if skip, _ := strconv.ParseBool(os.Getenv("GIT_CONFIG_NOSYSTEM")); !skip {
-		s.read(orDefault(os.Getenv("GIT_CONFIG_SYSTEM"), "/etc/gitconfig"), 0)
+		s.read(files, orDefault(os.Getenv("GIT_CONFIG_SYSTEM"), "/etc/gitconfig"), 0)
 	}
 	if file, ok := os.LookupEnv("GIT_CONFIG_GLOBAL"); ok {
-		s.read(file, 0)
+		s.read(files, file, 0)
 		return s
 	}
-	s.read(xdg+"/git/config", 0)
-	s.read("~/.gitconfig", 0)
+	s.read(files, xdg+"/git/config", 0)
+	s.read(files, "~/.gitconfig", 0)
 	return s
 }
 
@@ -112,12 +142,12 @@ func orDefault(s, fallback string) string {
 
 // read reads a configuration file and those that it includes without a
 // condition.
-func (s *gitSettings) read(file string, depth int) {
+func (s *gitSettings) read(files *hostFiles, file string, depth int) {
 	if file == "" || depth > 10 {
 		return
 	}
 	file = expandHome(file)
-	data, err := readSmall(file)
+	data, err := files.read(file)
 	if err != nil {
 		return
 	}
@@ -128,7 +158,7 @@ func (s *gitSettings) read(file string, depth int) {
 		case "core.ignorecase":
 			s.ignoreCase = value == "" || value == "true" || value == "yes" || value == "on" || value == "1"
 		case "include.path":
-			s.read(absIn(filepath.Dir(file), value), depth+1)
+			s.read(files, absIn(filepath.Dir(file), value), depth+1)
 		}
 	}
 }
@@ -205,14 +235,11 @@ func unquoteConfig(value string) string {
 // outerRules returns what holds in dir because of the directories above it: the
 // ignore files from the top of the working tree down to dir's parent, and the
 // repository's own rules. Without a repository above there are none.
-func outerRules(dir string, opts IgnoreOptions) *ruleChain {
-	if opts.NoGit {
-		return nil
-	}
+func outerRules(dir string, files *hostFiles) *ruleChain {
 	top := dir
 	var repo *repoRules
 	for {
-		if repo = repoOf(top); repo != nil {
+		if repo = repoOf(top, files); repo != nil {
 			break
 		}
 		parent := filepath.Dir(top)
@@ -227,7 +254,7 @@ func outerRules(dir string, opts IgnoreOptions) *ruleChain {
 	}
 	chain := &ruleChain{above: above, repo: repo}
 	for at := top; above != ""; {
-		if data, err := readSmall(filepath.Join(at, gitIgnoreName)); err == nil {
+		if data, err := files.read(filepath.Join(at, gitIgnoreName)); err == nil {
 			if rules := compileRules(data, repo.fold); rules != nil {
 				if at == top {
 					chain.git = rules
@@ -246,7 +273,7 @@ func outerRules(dir string, opts IgnoreOptions) *ruleChain {
 // nestedRepo reads the rules of a repository inside the tree.
 func (ig *ignorer) nestedRepo(node dirNode) *repoRules {
 	if n, ok := node.(interface{ hostPath() string }); ok {
-		return repoOf(n.hostPath())
+		return repoOf(n.hostPath(), newHostFiles())
 	}
 	// Elsewhere there is no configuration of git, only the repository itself.
 	sub, err := node.dir(".git")

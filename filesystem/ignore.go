@@ -215,7 +215,9 @@ func (ig *ignorer) load(node dirNode, dir, name string, fold bool) *ruleList {
 		return nil
 	}
 	rules := compileRules(data, fold)
-	ig.cache.Add(key, cachedRules{stamp, rules})
+	if stamp.settled() {
+		ig.cache.Add(key, cachedRules{stamp, rules})
+	}
 	return rules
 }
 

@@ -191,7 +191,7 @@ func (c ignoreCase) write(t testing.TB, dir string) {
 
 func TestIgnoreEqualsGit(t *testing.T) {
 	git := needGit(t)
-	cases := 60
+	cases := 40
 	if long() {
 		cases = 10_000
 	}

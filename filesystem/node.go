@@ -68,6 +68,10 @@ type fileStamp struct {
 // valid reports whether the provider dates its files at all.
 func (s fileStamp) valid() bool { return s.MTime != 0 }
 
+// settled reports whether the last modification is so old that another one
+// would show.
+func (s fileStamp) settled() bool { return time.Now().UnixNano()-s.MTime >= int64(settled) }
+
 func stampOf(info fs.FileInfo) fileStamp {
 	s := fileStamp{Size: info.Size()}
 	if mtime := info.ModTime(); !mtime.IsZero() && !mtime.Equal(time.Unix(0, 0)) {

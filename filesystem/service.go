@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -47,6 +48,11 @@ type Options struct {
 	// IndexBytes bounds the index. 0 means DefaultIndexBytes; files for which
 	// there is no room are searched as without an index.
 	IndexBytes int64
+
+	// CacheBytes bounds a cache of contents of files that were read as a whole.
+	// 0 means none: the operating system keeps contents too, and a cache pays
+	// only where reading is slow.
+	CacheBytes int64
 
 	// MaxFileSize bounds, in bytes, files that are read or written as a whole.
 	// 0 means DefaultMaxFileSize, negative means no bound.
@@ -221,6 +227,9 @@ func (s *Service) readClean(ctx context.Context, name string) ([]byte, error) {
 	if limit >= 0 && info.Size() > limit {
 		return nil, tooLarge("read", name, info.Size(), limit)
 	}
+	if data, ok := s.cached(ctx, name, info); ok {
+		return slices.Clone(data), nil
+	}
 	data := make([]byte, 0, max(info.Size()+1, 512))
 	for {
 		if len(data) == cap(data) {
@@ -232,6 +241,9 @@ func (s *Service) readClean(ctx context.Context, name string) ([]byte, error) {
 		case limit >= 0 && int64(len(data)) > limit:
 			return nil, tooLarge("read", name, int64(len(data)), limit)
 		case err == io.EOF:
+			if c := s.tree().contents; c != nil && int64(len(data)) == info.Size() {
+				c.put(name, stampOf(info), slices.Clone(data))
+			}
 			return data, nil
 		case err != nil:
 			return nil, fmt.Errorf("read %s: %w", name, err)

@@ -7,6 +7,9 @@ type Stats struct {
 	// Of compiled ignore files.
 	IgnoreHits, IgnoreMisses int64
 
+	// Of the cache of contents.
+	CacheHits, CacheMisses, CacheBytes int64
+
 	// Of the index: what it holds and takes, and how many files searches did
 	// not need to open, and did.
 	IndexFiles                int
@@ -26,6 +29,12 @@ func (s *Service) Stats() Stats {
 		x.mu.RLock()
 		st.IndexFiles, st.IndexBytes = len(x.files), x.bytes
 		x.mu.RUnlock()
+	}
+	if c := t.contents; c != nil {
+		st.CacheHits, st.CacheMisses = c.hits.Load(), c.misses.Load()
+		c.mu.Lock()
+		st.CacheBytes = c.bytes
+		c.mu.Unlock()
 	}
 	return st
 }

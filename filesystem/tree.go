@@ -10,9 +10,11 @@ type tree struct {
 	provider Provider
 	ignore   *ignorer
 	index    *contentIndex // nil when not asked for
+	contents *contentCache // nil when not asked for
 
-	outer     sync.Once
-	outerRule *ruleChain
+	outerLock  sync.Mutex
+	outerFiles *hostFiles // what outerRule was read from
+	outerRule  *ruleChain
 }
 
 func newTree(p Provider, opts Options) *tree {
@@ -20,28 +22,39 @@ func newTree(p Provider, opts Options) *tree {
 	if opts.Index {
 		t.index = newContentIndex(opts.IndexBytes)
 	}
+	if opts.CacheBytes > 0 {
+		t.contents = newContentCache(opts.CacheBytes)
+	}
 	return t
 }
 
 // hosted is a Provider that is a directory of this machine.
 type hosted interface{ Dir() string }
 
-// topRules returns what holds in the root because of what lies above it.
+// topRules returns what holds in the root because of what lies above it. It is
+// read again when one of the files that it comes from has changed.
 func (t *tree) topRules() *ruleChain {
-	t.outer.Do(func() {
-		if h, ok := t.provider.(hosted); ok {
-			t.outerRule = outerRules(h.Dir(), t.ignore.opts)
-		} else if !t.ignore.opts.NoGit {
-			if node, err := t.openRoot(context.Background()); err == nil {
-				defer node.close()
-				if node.probe()&hasGit != 0 {
-					if repo := t.ignore.nestedRepo(node); repo != nil {
-						t.outerRule = &ruleChain{repo: repo}
-					}
-				}
+	if t.ignore.opts.NoGit {
+		return nil
+	}
+	t.outerLock.Lock()
+	defer t.outerLock.Unlock()
+	if h, ok := t.provider.(hosted); ok {
+		if t.outerFiles == nil || !t.outerFiles.unchanged() {
+			t.outerFiles = newHostFiles()
+			t.outerRule = outerRules(h.Dir(), t.outerFiles)
+		}
+		return t.outerRule
+	}
+	t.outerRule = nil
+	if node, err := t.openRoot(context.Background()); err == nil {
+		defer node.close()
+		if node.probe()&hasGit != 0 {
+			if repo := t.ignore.nestedRepo(node); repo != nil {
+				t.outerRule = &ruleChain{repo: repo}
 			}
 		}
-	})
+	}
 	return t.outerRule
 }
 
