@@ -28,8 +28,10 @@ type Options struct {
 	// [DefaultTimeout], which suits checks of availability; negative means no bound.
 	Timeout time.Duration
 
-	// MaxEntries bounds how many keys are remembered; the least recently used one
-	// makes room for a new one. 0 means [DefaultMaxEntries]; negative means no bound.
+	// MaxEntries bounds how many keys are remembered. One that has not been used
+	// for long makes room for a new one: the oldest that was not hit since it last
+	// came up for eviction, which is nearly the least recently used one and spares
+	// hits a lock. 0 means [DefaultMaxEntries]; negative means no bound.
 	MaxEntries int
 
 	// StaleFor is how long after its TTL a value may still be returned when
