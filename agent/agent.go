@@ -53,6 +53,7 @@ type Agent struct {
 	working     []*work // goroutines that work for the agent
 	gone        chan struct{}
 	stopDone    chan struct{}
+	cancelIdle  context.CancelCauseFunc // of the OnIdle hooks
 	skipped     []error
 	abandoned   int
 	children    []*Agent

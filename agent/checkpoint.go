@@ -192,7 +192,7 @@ func (a *Agent) autoCheckpoint(ctx context.Context) {
 func (a *Agent) autoEvent(seq uint64) {
 	p := &a.typ.AutoCheckpoint
 	s := &a.saver
-	if a.m.store == nil {
+	if a.m.store == nil || a.log.closed.Load() {
 		return
 	}
 	if p.Events > 0 && seq >= s.autoSeq.Load()+uint64(p.Events) && s.autoRun.CompareAndSwap(false, true) {

@@ -285,7 +285,7 @@ func (a *Agent) Unfinished() []Input {
 
 // Resume runs an unfinished input, before all that wait. If it had begun,
 // Handle is called with Input.Resumed set; if Handle was through with it, only
-// what comes after it runs. It fails with [ErrNotFound] when the agent has no
+// what comes after it runs. A command runs again from its beginning. It fails with [ErrNotFound] when the agent has no
 // such input.
 func (a *Agent) Resume(ctx context.Context, inputID string) (*Run, error) {
 	if err := ctx.Err(); err != nil {

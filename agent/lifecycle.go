@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// lastSaveTimeout bounds the last checkpoint of an agent whose context to stop
-// has run out already.
+// lastSaveTimeout bounds the OnStop hooks and the last checkpoint of an agent
+// whose context to stop has run out already.
 const lastSaveTimeout = 5 * time.Second
 
 // StillRunningError says that an agent's work did not end in time. The agent is
@@ -42,7 +42,22 @@ func (a *Agent) starting() bool {
 // Stop returns when all goroutines of the agent have ended, or when ctx ends,
 // then with a [*StillRunningError] that names them. An agent that has stopped
 // stays stopped; stopping again waits for what is left.
-func (a *Agent) Stop(ctx context.Context) error { return a.stop(ctx, "stopped", true) }
+//
+// Called by the agent's own work, such as a command that ends it, Stop returns
+// at once and the agent stops as soon as that work returns.
+func (a *Agent) Stop(ctx context.Context) error {
+	if r := CurrentRun(ctx); r != nil && r.agent == a {
+		go func() {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sweepTimeout)
+			defer cancel()
+			if err := a.stop(ctx, "stopped", true); err != nil {
+				a.m.logger.Error("an agent that stopped itself", "agent", a.id, "error", err)
+			}
+		}()
+		return nil
+	}
+	return a.stop(ctx, "stopped", true)
+}
 
 func (a *Agent) stop(ctx context.Context, reason string, save bool) error {
 	return a.stopIf(ctx, reason, save, nil)
@@ -69,6 +84,7 @@ func (a *Agent) stopIf(ctx context.Context, reason string, save bool, condition 
 	waiting := append(a.queue, a.steering...)
 	a.queue, a.steering = nil, nil
 	children := append([]*Agent(nil), a.children...)
+	cancelIdle := a.cancelIdle
 	a.mu.Unlock()
 	defer close(a.stopDone)
 
@@ -79,6 +95,9 @@ func (a *Agent) stopIf(ctx context.Context, reason string, save bool, condition 
 	}
 	cause := fmt.Errorf("agent %s: %s: %w", a.id, reason, ErrStopped)
 	interrupted := fmt.Errorf("agent %s: %w: %w", a.id, ErrInterrupted, cause)
+	if cancelIdle != nil {
+		cancelIdle(cause)
+	}
 	if current != nil {
 		current.interrupt(cause, interrupted)
 	}
@@ -95,9 +114,16 @@ func (a *Agent) stopIf(ctx context.Context, reason string, save bool, condition 
 	if t := a.saver.timer.Swap(nil); t != nil {
 		t.Stop()
 	}
+	if ctx.Err() != nil { // what is left is short, and must not be left out
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), lastSaveTimeout)
+		defer cancel()
+	}
 	errs = append(errs, a.runPoint(context.WithValue(ctx, agentKey, a), OnStop))
 	if save && a.m.store != nil {
-		errs = append(errs, a.saveLast(ctx))
+		a.bump() // hook counts are saved too
+		_, err := a.Checkpoint(ctx)
+		errs = append(errs, err)
 	}
 	a.m.remove(a)
 	a.Emit(Exit{Reason: reason})
@@ -109,17 +135,6 @@ func (a *Agent) stopIf(ctx context.Context, reason string, save bool, condition 
 		f(a.id, reason, time.Since(a.since), time.Since(start))
 	}
 	return errors.Join(errs...)
-}
-
-func (a *Agent) saveLast(ctx context.Context) error {
-	if ctx.Err() != nil {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), lastSaveTimeout)
-		defer cancel()
-	}
-	a.bump() // hook counts are saved too
-	_, err := a.Checkpoint(ctx)
-	return err
 }
 
 // interrupt cancels a running run because the agent stops.

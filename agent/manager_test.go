@@ -339,3 +339,45 @@ func TestSubAgentsShareTheBudget(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAgentMayStopItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &MemoryStore{}
+		m := newManager(t, ManagerOptions{Store: store}, Type{Name: "test", Setup: func(ctx context.Context, a *Agent) error {
+			return a.Command("exit", CommandFunc(func(ctx context.Context, _ string) (string, error) {
+				return "bye", a.Stop(ctx)
+			}, "Ends the agent."))
+		}})
+		a := spawn(t, m, SpawnOptions{ID: "a"})
+		r, err := a.Submit(t.Context(), Input{Text: "/exit"})
+		require.NoError(t, err)
+		<-r.Done()
+		synctest.Wait()
+		assert.Zero(t, m.Len())
+		assert.Equal(t, "exit", string(events(a)[len(events(a))-1].Body.Kind()))
+	})
+}
+
+func TestStopHooksRunEvenWhenTimeIsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ran []Point
+		m := newManager(t, ManagerOptions{}, handle(func(context.Context, *Agent, Input) error { return nil }))
+		a := spawn(t, m, SpawnOptions{})
+		require.NoError(t, a.Hook(OnIdle, "i", func(ctx context.Context) error { <-ctx.Done(); ran = append(ran, OnIdle); return nil }))
+		require.NoError(t, a.Hook(OnStop, "s", func(ctx context.Context) error { ran = append(ran, OnStop); return ctx.Err() },
+			HookOptions{Policy: AbortInput}))
+		_, err := a.Submit(t.Context(), Input{})
+		require.NoError(t, err)
+		synctest.Wait()
+		require.NoError(t, a.Stop(t.Context()))
+		assert.Equal(t, []Point{OnIdle, OnStop}, ran)
+
+		b := spawn(t, m, SpawnOptions{})
+		require.NoError(t, b.Hook(OnStop, "s", func(ctx context.Context) error { ran = append(ran, OnStop); return ctx.Err() },
+			HookOptions{Policy: AbortInput}))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.NoError(t, b.Stop(ctx))
+		assert.Len(t, ran, 3)
+	})
+}

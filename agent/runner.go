@@ -50,8 +50,11 @@ func (a *Agent) loop(w *work) {
 			if a.state == active && !hooked && a.hooks.any(OnIdle) {
 				hooked = true
 				w.what = "idle hooks"
+				ctx, cancel := context.WithCancelCause(a.context(nil))
+				a.cancelIdle = cancel
 				a.mu.Unlock()
-				_ = a.RunHooks(a.context(nil), OnIdle) // reported by RunHooks
+				_ = a.RunHooks(ctx, OnIdle) // reported by RunHooks
+				cancel(nil)
 				continue
 			}
 			a.looping = false
@@ -158,6 +161,9 @@ func (a *Agent) work(ctx context.Context, r *Run) {
 
 // perform does what the input asks, with the hooks around it.
 func (a *Agent) perform(ctx context.Context, r *Run) error {
+	if ctx.Err() != nil { // aborted before it began
+		return context.Cause(ctx)
+	}
 	if a.commands.routes(r.input.Text) {
 		out, err := a.RunCommand(ctx, r.input.Text)
 		if out != "" {
