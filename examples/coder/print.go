@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tokenring-ai/tokenring-go/agent"
+	"github.com/tokenring-ai/tokenring-go/utility/text"
 )
 
 // maxFailureLines is how many lines of failing tests the terminal shows. The
@@ -86,7 +87,7 @@ func (p *printer) print(event agent.Event) {
 		if body.Failed {
 			mark, detail = "✗", "  "+oneLine(body.Result, 100)
 		}
-		p.line("  %s %s  %s%s", mark, describe(body.Call), dur(body.Duration), detail)
+		p.line("  %s %s  %s%s", mark, describe(body.Call), text.Duration(body.Duration.Round(time.Millisecond)), detail)
 		p.spin.start("waiting for the model")
 	case agent.Message:
 		if body.Level >= slog.LevelWarn {
@@ -121,7 +122,7 @@ func (p *printer) own(event agent.Custom) {
 			p.line("model:      %s", r.Model)
 		}
 		p.line("tests:      %s", r.Tests)
-		p.line("agent:      %s (continue with: coder -resume %s)", r.Agent, r.Agent)
+		p.line("agent:      %s (continue a run that was cut off with -resume %s)", r.Agent, r.Agent)
 	case eventTests:
 		p.tests(read[testsReport](event))
 	case eventRepair:
@@ -154,9 +155,9 @@ func (p *printer) tests(r testsReport) {
 	case "running":
 		p.spin.start("running " + r.Command)
 	case "passed":
-		p.line("tests: ✓ %s passed  %s", r.Command, dur(took))
+		p.line("tests: ✓ %s passed  %s", r.Command, text.Duration(took.Round(time.Millisecond)))
 	default:
-		p.line("tests: ✗ %s %s  %s", r.Command, r.State, dur(took))
+		p.line("tests: ✗ %s %s  %s", r.Command, r.State, text.Duration(took.Round(time.Millisecond)))
 		lines := strings.Split(strings.TrimRight(r.Output, "\n"), "\n")
 		if cut := len(lines) - maxFailureLines; cut > 0 {
 			lines = append(lines[:maxFailureLines:maxFailureLines], fmt.Sprintf("… %d more lines", cut))
@@ -243,18 +244,8 @@ func firstLine(s string) string {
 }
 
 func oneLine(s string, width int) string {
-	return truncate(strings.Join(strings.Fields(s), " "), width)
+	return text.Truncate(strings.Join(strings.Fields(s), " "), width)
 }
-
-// truncate shortens s to at most n characters.
-func truncate(s string, n int) string {
-	if runes := []rune(s); len(runes) > n {
-		return string(runes[:n-1]) + "…"
-	}
-	return s
-}
-
-func dur(d time.Duration) string { return d.Round(time.Millisecond).String() }
 
 // printable keeps a model or a test from driving the terminal: control
 // characters other than newline and tab become visible.

@@ -84,7 +84,7 @@ func (w *workshop) result(ctx context.Context, err error) resultReport {
 	switch {
 	case err != nil:
 		r.Exit = exitStatus(err)
-		r.Summary = "stopped: " + explain(err, w.cfg) + "\ncontinue with: coder -resume " + r.Agent
+		r.Summary = "stopped: " + explain(err, w.cfg) + "\ncontinue with -resume " + r.Agent
 	case !w.tests.Passed():
 		r.Exit = exitRed
 		r.Summary = fmt.Sprintf("the tests still fail after %s: %s", counted(r.Repairs, "repair"), strings.Join(w.failing(), ", "))
