@@ -133,11 +133,15 @@ func BenchmarkSweep(b *testing.B) {
 				for range 100 {
 					spawn(b, m, SpawnOptions{IdleTimeout: 1})
 				}
+				m.mu.Lock()
+				if t := m.sweeps.timer; t != nil && t.Stop() {
+					m.sweeps.wg.Done()
+				}
+				m.sweeps.timer = nil
+				m.mu.Unlock()
 				b.StartTimer()
-				m.sweeps.wg.Add(1)
 				m.sweepNow()
 				b.StopTimer()
-				m.sweeps.wg.Done()
 				if m.Len() != n {
 					b.Fatal(m.Len())
 				}
