@@ -25,6 +25,7 @@ type Memory struct {
 	closed  chan struct{}
 
 	mu         sync.Mutex
+	clock      clock
 	isClosed   bool
 	paused     bool
 	draining   bool
@@ -193,7 +194,7 @@ func (m *Memory) Extend(ctx context.Context, lease Lease) error {
 		return err
 	}
 	m.leased.remove(n)
-	n.due = time.Now().UnixNano() + int64(m.opts.Lease)
+	n.due = m.clock.now() + int64(m.opts.Lease)
 	m.leased.push(n)
 	return nil
 }

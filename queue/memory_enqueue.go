@@ -52,7 +52,7 @@ func (m *Memory) enqueueBlocked(ctx context.Context, items []Item) ([]string, er
 	m.mu.Lock()
 	served := !m.enqueuers.remove(w)
 	if !served {
-		m.admit(time.Now().UnixNano()) // a smaller one behind it may fit
+		m.admit(m.clock.now()) // a smaller one behind it may fit
 	}
 	m.unlock()
 	if served {

@@ -15,6 +15,22 @@ const (
 	tokenMask = 1<<tokenBits - 1
 )
 
+// clock reads the wall clock once a second and the cheaper monotonic one in
+// between.
+type clock struct {
+	read time.Time
+	wall int64 // of read
+}
+
+func (c *clock) now() int64 {
+	d := time.Since(c.read)
+	if d > time.Second || c.wall == 0 {
+		c.read = time.Now()
+		c.wall, d = c.read.UnixNano(), 0
+	}
+	return c.wall + int64(d)
+}
+
 // len counts the items that are not dead.
 func (m *Memory) len() int { return m.readyCount + len(m.delayed) + m.blocked + m.leased.n }
 
@@ -179,7 +195,7 @@ func (m *Memory) holder(what string, l Lease) (*node, error) {
 
 // settle ends a lease.
 func (m *Memory) settle(n *node) (now int64) {
-	now = time.Now().UnixNano()
+	now = m.clock.now()
 	m.leased.remove(n)
 	n.token = 0
 	n.item.State = ""
@@ -193,7 +209,7 @@ func (m *Memory) settled(now int64) { m.changed(now) }
 
 // advance brings the state up to the present: leases run out, delays end.
 func (m *Memory) advance() int64 {
-	now := time.Now().UnixNano()
+	now := m.clock.now()
 	due := false
 	for n := m.leased.first; n != nil && n.due <= now; n = m.leased.first {
 		m.settle(n)
@@ -258,7 +274,7 @@ func (m *Memory) arm() {
 		return
 	}
 	m.wakeAt = next
-	d := max(0, time.Duration(next-time.Now().UnixNano()))
+	d := max(0, time.Duration(next-m.clock.now()))
 	if m.timer == nil {
 		m.timer = time.AfterFunc(d, m.wake)
 	} else {

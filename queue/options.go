@@ -89,13 +89,13 @@ func (o Options) WithDefaults() Options {
 
 // Exhausted reports whether an item that was delivered so often is not to be
 // tried again. Engines use it.
-func (o Options) Exhausted(attempts int) bool {
+func (o *Options) Exhausted(attempts int) bool {
 	return o.MaxAttempts > 0 && attempts >= o.MaxAttempts
 }
 
 // RetryDelay returns how long an item waits after its nth attempt failed so.
 // Engines use it.
-func (o Options) RetryDelay(n Nack, attempt int) time.Duration {
+func (o *Options) RetryDelay(n Nack, attempt int) time.Duration {
 	switch {
 	case n.Delay < 0:
 		return 0
@@ -108,7 +108,7 @@ func (o Options) RetryDelay(n Nack, attempt int) time.Duration {
 
 // Check reports why an item cannot be enqueued: too large, or names that are not
 // text. Engines use it.
-func (o Options) Check(i *Item) error {
+func (o *Options) Check(i *Item) error {
 	if o.MaxItemSize > 0 {
 		if size := i.Size(); size > o.MaxItemSize {
 			return &SizeError{ID: i.ID, Size: size, Limit: o.MaxItemSize}

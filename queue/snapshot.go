@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"time"
 )
 
 // snapshot is the JSON form of a Memory queue.
@@ -68,7 +67,7 @@ func (m *Memory) UnmarshalJSON(data []byte) error {
 	}
 	m.clear()
 	m.paused = s.Paused
-	now := time.Now().UnixNano()
+	now := m.clock.now()
 	for i := range s.Items {
 		n := m.nodes.take()
 		m.lastSeq++
@@ -99,7 +98,7 @@ func (m *Memory) Reset(scope string) {
 	defer m.unlock()
 	m.clear()
 	m.paused, m.draining = false, false
-	m.changed(time.Now().UnixNano())
+	m.changed(m.clock.now())
 }
 
 // Generation changes whenever the content does.

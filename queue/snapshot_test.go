@@ -1,0 +1,217 @@
+package queue_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tokenring-ai/tokenring-go/queue"
+)
+
+func names(t testing.TB, q queue.Queue) []string {
+	all := []string{}
+	for it, err := range q.List(t.Context(), queue.Filter{}) {
+		require.NoError(t, err)
+		all = append(all, it.Name)
+	}
+	return all
+}
+
+func TestSnapshot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := queue.NewMemory(queue.Options{})
+		_, err := q.Enqueue(t.Context(),
+			queue.Item{Name: "leased", Key: "k", Headers: map[string]string{"a": "b"}}, queue.Item{Name: "blocked", Key: "k"},
+			queue.Item{Name: "later", NotBefore: time.Now().Add(time.Hour), Dedupe: "x"}, queue.Item{Name: "urgent", Priority: 3})
+		require.NoError(t, err)
+		urgent, err := q.Receive(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, q.Dead(t.Context(), urgent.Lease, "why"))
+		lease, err := q.Receive(t.Context())
+		require.NoError(t, err)
+		generation := q.Generation()
+		data, err := json.Marshal(q)
+		require.NoError(t, err)
+		assert.Equal(t, generation, q.Generation(), "a snapshot changes nothing")
+		require.NoError(t, q.Ack(t.Context(), lease.Lease), "nor does it end leases")
+
+		<-time.After(time.Minute)
+		r := queue.NewMemory(queue.Options{})
+		_, err = r.Enqueue(t.Context(), queue.Item{Name: "old"})
+		require.NoError(t, err)
+		old, err := r.Receive(t.Context())
+		require.NoError(t, err)
+		waiting := make(chan queue.Delivery, 1)
+		go func() {
+			d, err := r.Receive(t.Context())
+			assert.NoError(t, err)
+			waiting <- d
+		}()
+		synctest.Wait()
+		require.NoError(t, json.Unmarshal(data, r))
+		d := <-waiting
+		assert.Equal(t, "leased", d.Item.Name, "what was being handled is available again")
+		assert.Equal(t, 2, d.Item.Attempts)
+		require.ErrorIs(t, r.Ack(t.Context(), old.Lease), queue.ErrLeaseLost)
+		depth, err := r.Depth(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, queue.Depth{Leased: 1, Blocked: 1, Delayed: 1, Dead: 1}, depth)
+		ids, err := r.Enqueue(t.Context(), queue.Item{Dedupe: "x"})
+		require.NoError(t, err)
+		first, err := r.Get(t.Context(), ids[0])
+		require.NoError(t, err)
+		assert.Equal(t, "later", first.Name, "dedupe keys are remembered")
+
+		for _, bad := range []string{
+			``, `[]`, `{"version":2}`, `{"version":1,"items":[{"id":"","state":"ready"}]}`, `{"version":1,"items":[{"id":"a","state":"odd"}]}`,
+			`{"version":1,"items":[{"id":"a","state":"ready"},{"id":"a","state":"dead"}]}`, `{"version":1,"items":[{"id":"a","state":"ready","payload":"%"}]}`,
+		} {
+			require.Error(t, r.UnmarshalJSON([]byte(bad)), bad)
+		}
+		assert.Equal(t, []string{"leased", "blocked", "later", "urgent"}, names(t, r), "a bad snapshot changes nothing")
+		r.Reset("chat")
+		assert.Len(t, names(t, r), 4)
+		r.Reset("all")
+		assert.Empty(t, names(t, r))
+		require.NoError(t, r.Close())
+		_, err = json.Marshal(r)
+		require.NoError(t, err)
+		require.ErrorIs(t, r.UnmarshalJSON(data), queue.ErrClosed)
+	})
+}
+
+func FuzzUnmarshal(f *testing.F) {
+	f.Add([]byte(`{"version":1,"items":[{"id":"a","state":"leased","key":"k","notBefore":"2026-01-01T00:00:00Z"}],"dedupe":[{"key":"x","id":"a","expires":1}]}`))
+	f.Add([]byte(`{"version":1,"paused":true}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		q := queue.NewMemory(queue.Options{})
+		if q.UnmarshalJSON(data) != nil {
+			return
+		}
+		d, err := q.Depth(t.Context())
+		require.NoError(t, err)
+		require.Len(t, names(t, q), d.Len()+d.Dead)
+		_, err = q.MarshalJSON()
+		require.NoError(t, err)
+	})
+}
+
+func TestCommandAndTools(t *testing.T) {
+	q := queue.NewMemory(queue.Options{})
+	var handled []string
+	w := queue.NewWorker(q, func(_ context.Context, it queue.Item) error {
+		handled = append(handled, string(it.Payload))
+		if string(it.Payload) == "odd one" {
+			return queue.Permanent(errors.New("odd"))
+		}
+		return nil
+	}, queue.WorkerOptions{Logger: quiet})
+	c := queue.NewCommand(q, w)
+	run := func(line, want string) string {
+		t.Helper()
+		got, err := c.Command(t.Context(), line)
+		require.NoError(t, err, line)
+		assert.Contains(t, got, want, line)
+		return got
+	}
+	run("", "no tasks")
+	id := run("add write the docs", "added ")[len("added "):]
+	run("add odd one", "added ")
+	run("list ready", "write the docs")
+	run("list dead", "no tasks in that state")
+	run("show "+id, "payload (14 bytes)\nwrite the docs")
+	run("pause", "paused")
+	_, err := c.Command(t.Context(), "run")
+	require.ErrorIs(t, err, queue.ErrPaused)
+	run("resume", "resumed")
+	run("run", "done 1, dead 1")
+	assert.Equal(t, []string{"write the docs", "odd one"}, handled)
+	run("list dead", "last error: odd")
+	run("retry", "sent 1 dead tasks back")
+	run("stats", "ready 1")
+	run("clear", "removed 1")
+	run("clear dead", "removed 0")
+	for _, bad := range []string{"add", "show", "show x", "remove", "remove x", "list odd", "clear odd", "retry x", "nonsense"} {
+		_, err := c.Command(t.Context(), bad)
+		require.Error(t, err, bad)
+	}
+	_, err = q.Command(t.Context(), "run")
+	require.ErrorContains(t, err, "no worker")
+	assert.Contains(t, q.Help(), "retry")
+
+	call := func(name, args string) (string, error) {
+		for _, tl := range q.Tools() {
+			if tl.Name == name {
+				assert.Empty(t, tl.EffectsOf(json.RawMessage(args)))
+				r, err := tl.Call(t.Context(), json.RawMessage(args))
+				return r.Text, err
+			}
+		}
+		panic(name)
+	}
+	text, err := call("add_task", `{"task":"from the model","key":"k","delay_seconds":60}`)
+	require.NoError(t, err)
+	id = text[len("added task "):]
+	text, err = call("list_tasks", `{"state":"delayed"}`)
+	require.NoError(t, err)
+	assert.Contains(t, text, "from the model")
+	_, err = call("remove_task", fmt.Sprintf(`{"ids":[%q]}`, id))
+	require.NoError(t, err)
+	for name, args := range map[string]string{"add_task": `{"task":" "}`, "list_tasks": `{"state":"x"}`, "remove_task": `{"ids":["x"]}`} {
+		_, err := call(name, args)
+		require.Error(t, err)
+	}
+}
+
+func TestTrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var log []string
+		write := func(words ...any) {
+			mu.Lock()
+			defer mu.Unlock()
+			log = append(log, strings.TrimSpace(fmt.Sprintln(words...)))
+		}
+		note := func(what string) func(queue.Item) {
+			return func(it queue.Item) { write(what, it.Name) }
+		}
+		timed := func(what string) func(queue.Item, time.Duration) {
+			return func(it queue.Item, d time.Duration) { write(what, it.Name, d) }
+		}
+		q := queue.NewMemory(queue.Options{MaxAttempts: 2, Lease: time.Minute, Trace: queue.Trace{
+			Enqueued: note("enqueued"), Deduplicated: note("deduplicated"), Received: timed("received"), Acked: timed("acked"),
+			Retried: timed("retried"), Expired: note("expired"), DeadLettered: note("dead"),
+		}})
+		_, err := q.Enqueue(t.Context(), queue.Item{Name: "a", Dedupe: "x"}, queue.Item{Name: "b", Dedupe: "x"})
+		require.NoError(t, err)
+		<-time.After(time.Second)
+		d, err := q.Receive(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, q.Nack(t.Context(), d.Lease, queue.Nack{Delay: time.Hour}))
+		_, err = q.Receive(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, q.WaitEmpty(t.Context()))
+		synctest.Wait() // the timer reports what it ended
+		_, err = q.Enqueue(t.Context(), queue.Item{Name: "c"})
+		require.NoError(t, err)
+		d, err = q.Receive(t.Context())
+		require.NoError(t, err)
+		<-time.After(3 * time.Second)
+		require.NoError(t, q.Ack(t.Context(), d.Lease))
+		assert.Equal(t, []string{
+			"enqueued a", "deduplicated b", "received a 1s", "retried a 1h0m0s", "received a 0s", "expired a", "dead a",
+			"enqueued c", "received c 0s", "acked c 3s",
+		}, log)
+		s := q.Stats()
+		assert.Equal(t, time.Second/3, s.MeanWait())
+	})
+}
