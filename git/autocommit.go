@@ -19,6 +19,8 @@ import (
 // ErrNoBaseline: AutoCommit does not know what was there before the agent.
 var ErrNoBaseline = errors.New("no baseline")
 
+var errNoPassed = errors.New("AutoCommitOptions.Passed is not set: without the verdict of the tests nothing is committed")
+
 // AutoCommitOptions configure [NewAutoCommit].
 type AutoCommitOptions struct {
 	// Passed reports whether the tests passed. It is needed: nothing is

@@ -2,7 +2,6 @@ package git
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -223,8 +222,11 @@ func (s *Service) switchBranch(ctx context.Context, name string, create bool, po
 	return backup, nil
 }
 
+// deletedBranch begins the reason of a backup that DeleteBranch makes.
+const deletedBranch = "deleted branch "
+
 // DeleteBranch deletes a branch. One that is not merged into HEAD or its
-// upstream is refused unless force is set; then a backup keeps its commits.
+// upstream is refused unless force is set; then a backup keeps its commits, and Undo brings it back.
 func (s *Service) DeleteBranch(ctx context.Context, name string, force bool) error {
 	if err := s.checkBranchName(ctx, name); err != nil {
 		return fmt.Errorf("git: delete branch: %w", err)
@@ -238,7 +240,7 @@ func (s *Service) DeleteBranch(ctx context.Context, name string, force bool) err
 	defer s.branches.forget()
 	flag := "--delete"
 	if force {
-		kept := Snapshot{Time: time.Now().Truncate(time.Second), Reason: "deleted branch " + name, Head: hash, Branch: name, Backup: true}
+		kept := Snapshot{Time: time.Now().Truncate(time.Second), Reason: deletedBranch + name, Head: hash, Branch: name, Backup: true}
 		if kept.Index, err = s.commitTree(ctx, hash+"^{tree}", kept, "-p", hash); err == nil {
 			if kept.Commit, err = s.commitTree(ctx, hash+"^{tree}", kept, "-p", hash, "-p", kept.Index); err == nil {
 				err = s.keepSnapshot(ctx, &kept)
@@ -257,5 +259,3 @@ func (s *Service) DeleteBranch(ctx context.Context, name string, force bool) err
 	}
 	return nil
 }
-
-var errNoPassed = errors.New("AutoCommitOptions.Passed is not set: without the verdict of the tests nothing is committed")

@@ -204,8 +204,7 @@ func (s *Service) setAside(ctx context.Context, backup Snapshot, to string) erro
 	defer sc.remove()
 	// The index of everything that the backup holds lets read-tree tell saved
 	// files from ignored ones.
-	add := call{args: []string{"add", "--all", "--", "."}, index: sc.path, writes: true, noHooks: true, config: []string{"core.safecrlf=false", "advice.addEmbeddedRepo=false"}}
-	if _, err := s.git(ctx, add); err != nil {
+	if err := s.addAll(ctx, sc); err != nil {
 		return err
 	}
 	if err := s.protectIgnored(ctx, sc.path, backup.Commit+"^{tree}", to); err != nil {
@@ -241,7 +240,8 @@ func (s *Service) reflogIdentity() []string {
 // Undo goes back to the state that a backup holds: HEAD, the branch, the index
 // and all files that are not ignored. The state before is saved as a backup of
 // its own and returned, so that Undo can be undone. An empty id means the newest
-// backup.
+// backup. Of a branch that DeleteBranch deleted by force Undo makes the branch
+// again and touches nothing else.
 func (s *Service) Undo(ctx context.Context, id string) (Snapshot, error) {
 	if err := s.needWorktree("undo"); err != nil {
 		return Snapshot{}, err
@@ -259,6 +259,10 @@ func (s *Service) Undo(ctx context.Context, id string) (Snapshot, error) {
 	target, err := s.FindSnapshot(ctx, id)
 	if err != nil {
 		return Snapshot{}, err
+	}
+	if _, err := s.resolve(ctx, "refs/heads/"+target.Branch); target.Branch != "" && target.Reason == deletedBranch+target.Branch && errors.Is(err, ErrNotFound) {
+		// DeleteBranch touched nothing but the branch.
+		return target, s.CreateBranch(ctx, target.Branch, target.Head)
 	}
 	s.write.Lock()
 	defer s.write.Unlock()

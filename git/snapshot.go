@@ -80,9 +80,7 @@ func (s *Service) save(ctx context.Context, reason string, backup bool) (_ Snaps
 	if indexErr != nil && exitCode(indexErr) < 0 {
 		return Snapshot{}, nil, indexErr
 	}
-	add := call{args: []string{"add", "--all", "--", "."}, index: sc.path, writes: true, noHooks: true,
-		config: []string{"core.safecrlf=false", "advice.addEmbeddedRepo=false"}}
-	if _, err = s.git(ctx, add); err != nil {
+	if err := s.addAll(ctx, sc); err != nil {
 		return Snapshot{}, nil, fmt.Errorf("save the files: %w", err)
 	}
 	filesTree, err := s.git(ctx, index)
@@ -114,6 +112,29 @@ func (s *Service) save(ctx context.Context, reason string, backup bool) (_ Snaps
 		s.opts.Trace.Snapshot(ctx, snap)
 	}
 	return snap, sc, nil
+}
+
+// addAll brings every file that is not ignored into a scratch index. A repository
+// without commits that lies in the tree is left out: git cannot hold it, nor does
+// it touch it.
+func (s *Service) addAll(ctx context.Context, sc *scratch) error {
+	c := call{args: []string{"add", "--all"}, index: sc.path, writes: true, noHooks: true,
+		config: []string{"core.safecrlf=false", "advice.addEmbeddedRepo=false"}}
+	_, err := s.git(ctx, c)
+	const empty = "does not have a commit checked out"
+	if err == nil || !strings.Contains(stderrOf(err), empty) {
+		return err
+	}
+	c.args = append(c.args, "--ignore-errors")
+	if _, err = s.git(ctx, c); err == nil || exitCode(err) != 1 {
+		return err
+	}
+	for line := range strings.Lines(stderrOf(err)) {
+		if strings.HasPrefix(line, "error: ") && !strings.Contains(line, empty) && !strings.HasPrefix(line, "error: unable to index file") {
+			return err
+		}
+	}
+	return nil
 }
 
 // keepSnapshot makes the reference that protects the snapshot from being

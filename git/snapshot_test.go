@@ -187,3 +187,36 @@ func TestAutoSnapshotOncePerInput(t *testing.T) {
 	assert.False(t, ok)
 	require.Error(t, b.UnmarshalJSON([]byte("3")))
 }
+
+func TestSnapshotOfOddTrees(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	empty := newRepo(t)
+	snap, err := empty.Snapshot(ctx, "")
+	require.NoError(t, err, "nothing at all")
+	empty.file("x.txt", "x\n")
+	_, err = empty.RestoreSnapshot(ctx, snap.ID)
+	require.NoError(t, err)
+	assert.False(t, empty.exists("x.txt"))
+
+	// A repository without commits within the tree does not stop it.
+	r := withCommit(t)
+	r.run("init", "-q", "nested")
+	r.file("nested/x.txt", "x\n")
+	r.file("a.txt", "changed\n")
+	snap, err = r.Snapshot(ctx, "")
+	require.NoError(t, err)
+	r.file("a.txt", "agent\n")
+	_, err = r.RestoreSnapshot(ctx, snap.ID)
+	require.NoError(t, err)
+	assert.Equal(t, "changed\n", r.read("a.txt"))
+	assert.Equal(t, "x\n", r.read("nested/x.txt"))
+
+	// What cannot be read cannot be saved, and that is said.
+	if os.Getuid() != 0 {
+		r.file("secret.txt", "x\n")
+		require.NoError(t, os.Chmod(r.path("secret.txt"), 0))
+		_, err = r.Snapshot(ctx, "")
+		require.Error(t, err)
+	}
+}

@@ -168,6 +168,9 @@ func TestBranches(t *testing.T) {
 	backup := must(r.Backups(ctx))[0]
 	assert.Equal(t, tip, backup.Head, "the commits of a deleted branch are kept")
 	require.ErrorIs(t, r.DeleteBranch(ctx, "third", true), ErrNotFound)
+	_, err = r.Undo(ctx, backup.ID)
+	require.NoError(t, err)
+	assert.Equal(t, tip, r.run("rev-parse", "third"))
 }
 
 func TestSwitchWithADirtyTree(t *testing.T) {
