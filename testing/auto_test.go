@@ -287,3 +287,25 @@ func TestFingerprint(t *stdtesting.T) {
 	assert.NotEqual(t, c("TestA", "x"), c("TestB", "x"))
 	assert.Equal(t, c("TestA", "--- FAIL: TestA (0.00s)"), c("TestA", "--- FAIL: TestA (0.15s)"))
 }
+
+// A host may do the repair within Enqueue: then testing comes back to AutoRepair
+// before Enqueue has returned.
+func TestRepairWithinEnqueue(t *stdtesting.T) {
+	w, r := &tree{}, &switchable{err: errRed}
+	s := newService(t, Options{}, map[string]Resource{"unit": r})
+	var auto *AutoTest
+	var attempts []int
+	repair := NewAutoRepair(s, AutoRepairOptions{Enqueue: func(ctx context.Context, rep Repair) error {
+		attempts = append(attempts, rep.Attempt)
+		if rep.Attempt == 2 {
+			r.set(nil)
+		}
+		w.write("f")
+		return auto.AfterChat(ctx)
+	}})
+	auto = NewAutoTest(s, AutoTestOptions{Workspace: w, AfterTesting: repair.AfterTesting})
+	w.write("f")
+	require.NoError(t, auto.AfterChat(t.Context()))
+	assert.Equal(t, []int{1, 2}, attempts)
+	assert.True(t, s.Passed())
+}

@@ -49,7 +49,6 @@ type AutoRepair struct {
 	s    *Service
 	opts AutoRepairOptions
 
-	run sync.Mutex
 	mu  sync.Mutex
 	st  repairState
 	gen uint64
@@ -79,8 +78,6 @@ func NewAutoRepair(s *Service, opts AutoRepairOptions) *AutoRepair {
 // AfterTesting looks at the latest report and enqueues what is to be repaired.
 // Register it to run after testing.
 func (a *AutoRepair) AfterTesting(ctx context.Context) error {
-	a.run.Lock()
-	defer a.run.Unlock()
 	a.mu.Lock()
 	disabled := a.st.Disabled
 	a.mu.Unlock()
@@ -165,19 +162,30 @@ func (a *AutoRepair) repair(ctx context.Context, res Result, shared *shared) err
 	}
 	shared.fill(ctx, &r)
 	if err := a.opts.Enqueue(ctx, r); err != nil {
+		a.withdraw(res.Name, r.Fingerprint)
 		return fmt.Errorf("enqueue: %w", err)
 	}
-	a.mu.Lock()
-	s := a.streak(res.Name)
-	s.Seen = append(s.Seen, r.Fingerprint)
-	s.Attempts[r.Fingerprint]++
-	s.GaveUp = ""
-	a.gen++
-	a.mu.Unlock()
 	if a.s.opts.Trace.Repair != nil {
 		a.s.opts.Trace.Repair(ctx, r)
 	}
 	return nil
+}
+
+// withdraw takes back the attempt that decide counted last: it was never made.
+func (a *AutoRepair) withdraw(name, fingerprint string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.streak(name)
+	for i := len(s.Seen) - 1; i >= 0; i-- {
+		if s.Seen[i] == fingerprint {
+			s.Seen = slices.Delete(s.Seen, i, i+1)
+			if s.Attempts[fingerprint]--; s.Attempts[fingerprint] == 0 {
+				delete(s.Attempts, fingerprint)
+			}
+			break
+		}
+	}
+	a.gen++
 }
 
 // streak returns the streak of a resource. The caller holds the lock.
@@ -202,8 +210,10 @@ func (a *AutoRepair) attempts(name, fingerprint string) int {
 	return a.streak(name).Attempts[fingerprint]
 }
 
-// decide returns the number of the next attempt, or the reason to give up, or
-// neither when that has happened before.
+// decide counts the next attempt and returns its number, or the reason to give
+// up, or neither when that has happened before. It counts before the repair is
+// enqueued, so that a host that does the repair within Enqueue, tests and comes
+// back here finds it counted.
 func (a *AutoRepair) decide(res Result, fingerprint string) (reason string, final bool, attempt int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -227,6 +237,10 @@ func (a *AutoRepair) decide(res Result, fingerprint string) (reason string, fina
 	case n >= 4*a.opts.MaxAttempts:
 		return fmt.Sprintf("%d attempts were made, and each failure led to another", n), true, 0
 	}
+	s.Seen = append(s.Seen, fingerprint)
+	s.Attempts[fingerprint]++
+	s.GaveUp = ""
+	a.gen++
 	return "", false, attempts + 1
 }
 

@@ -61,13 +61,31 @@ func NewAutoTest(s *Service, opts AutoTestOptions) *AutoTest {
 // run after each chat. Tests that fail are no error. It does nothing while no
 // resource is selected.
 func (a *AutoTest) AfterChat(ctx context.Context) error {
+	report, err := a.test(ctx)
+	if err != nil || len(report.Results) == 0 {
+		return err
+	}
+	if a.opts.Trace != nil {
+		a.opts.Trace(ctx, report)
+	}
+	if a.opts.AfterTesting != nil {
+		if err := a.opts.AfterTesting(ctx); err != nil {
+			return fmt.Errorf("testing: auto-test: after testing: %w", err)
+		}
+	}
+	return nil
+}
+
+// test runs what is due. One run at a time; what follows it may chat and test
+// again.
+func (a *AutoTest) test(ctx context.Context) (Report, error) {
 	a.run.Lock()
 	defer a.run.Unlock()
 	a.mu.Lock()
 	disabled := a.disabled
 	a.mu.Unlock()
 	if disabled || a.opts.Workspace != nil && !a.opts.Workspace.Dirty() {
-		return nil
+		return Report{}, nil
 	}
 	var generation uint64
 	if g, ok := a.opts.Workspace.(interface{ WriteGeneration() uint64 }); ok {
@@ -79,23 +97,12 @@ func (a *AutoTest) AfterChat(ctx context.Context) error {
 	}
 	report, err := a.s.RunWith(ctx, opts)
 	if err != nil {
-		return fmt.Errorf("testing: auto-test: %w", err)
+		return report, fmt.Errorf("testing: auto-test: %w", err)
 	}
-	if len(report.Results) == 0 {
-		return nil
-	}
-	if m, ok := a.opts.Workspace.(interface{ MarkClean(uint64) }); ok {
+	if m, ok := a.opts.Workspace.(interface{ MarkClean(uint64) }); ok && len(report.Results) > 0 {
 		m.MarkClean(generation)
 	}
-	if a.opts.Trace != nil {
-		a.opts.Trace(ctx, report)
-	}
-	if a.opts.AfterTesting != nil {
-		if err := a.opts.AfterTesting(ctx); err != nil {
-			return fmt.Errorf("testing: auto-test: after testing: %w", err)
-		}
-	}
-	return nil
+	return report, nil
 }
 
 // onlyRedByChange reports whether the last run was green, so that what has not
