@@ -162,7 +162,7 @@ func TestSwappedSymlinkDoesNotLeadOut(t *testing.T) {
 	writeTree(t, outside, map[string]string{"file": "secret"})
 	s := newTestService(t, Options{}, map[string]string{"real/file": "inside", "swap/file": "inside"})
 	root := rootOf(s)
-	rounds := 300
+	rounds := 150
 	if long() {
 		rounds = 20_000
 	}

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"path"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -67,10 +66,6 @@ type ignorer struct {
 
 	cache        *lru.Cache[string, cachedRules]
 	hits, misses atomic.Int64
-
-	topOnce sync.Mutex
-	top     *ruleChain // what holds above the root
-	topSet  bool
 }
 
 type cachedRules struct {
@@ -295,7 +290,7 @@ func (t *tree) chainTo(ctx context.Context, name string, isDir bool) (chain *rul
 		sub, err := node.dir(name[base:at])
 		if err != nil {
 			// A missing directory has no rules; neither has what is below it.
-			return chain, last == false && t.restIgnored(chain, name, at+1, isDir), nil
+			return chain, !last && t.restIgnored(chain, name, at+1, isDir), nil
 		}
 		node.close()
 		node = sub

@@ -98,7 +98,7 @@ func compileRule(line string, fold bool) (ignoreRule, bool) {
 	r.basename = strings.IndexByte(line, '/') < 0
 	r.text, r.exact = line[:literal], literal == len(line)
 	if r.basename {
-		if rest := line[min(1, len(line)):]; line[0] == '*' && strings.IndexAny(rest, `*?[\`) < 0 {
+		if rest := line[1:]; line[0] == '*' && !strings.ContainsAny(rest, `*?[\`) {
 			r.suffix, r.text = true, rest
 		} else if !r.exact {
 			r.text = ""

@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -106,9 +105,9 @@ func TestIndexForgetsDeletedFilesAndStaysInBounds(t *testing.T) {
 }
 
 func TestIndexIsSmall(t *testing.T) {
-	dir := filepath.Join(runtime.GOROOT(), "src", "encoding")
+	dir := filepath.Join(goroot(t), "src", "encoding")
 	if long() {
-		dir = filepath.Join(runtime.GOROOT(), "src")
+		dir = filepath.Join(goroot(t), "src")
 	}
 	s := newTestService(t, Options{Root: dir, Index: true}, nil)
 	r, err := s.Search(t.Context(), Query{Patterns: []string{"ErrUnexpectedEOF"}})
@@ -118,7 +117,7 @@ func TestIndexIsSmall(t *testing.T) {
 }
 
 func BenchmarkIndexed(b *testing.B) {
-	s := newTestService(b, Options{Root: filepath.Join(runtime.GOROOT(), "src"), Index: true}, nil)
+	s := newTestService(b, Options{Root: filepath.Join(goroot(b), "src"), Index: true}, nil)
 	for _, p := range []string{"ErrUnexpectedEOF", "NewReaderSize", "return"} {
 		b.Run(p, func(b *testing.B) {
 			q := Query{Patterns: []string{p}, NoHidden: true}

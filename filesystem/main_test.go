@@ -2,6 +2,7 @@ package filesystem
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -49,3 +50,13 @@ func writeTree(t testing.TB, dir string, files map[string]string) {
 func rootOf(s *Service) string { return s.Provider().(*Local).Dir() }
 
 func long() bool { return os.Getenv("TOKENRING_LONG") != "" }
+
+// goroot returns where Go's own source is.
+func goroot(t testing.TB) string {
+	t.Helper()
+	out, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Skip("the go command is not installed")
+	}
+	return strings.TrimSpace(string(out))
+}

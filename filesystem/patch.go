@@ -16,7 +16,6 @@ type PatchResult struct {
 	Diff    string   // what was really changed
 	Notes   []string // hunks that were found elsewhere or with fuzz
 	newText string
-	perm    fs.FileMode
 }
 
 // filePatch is the part of a unified diff that concerns one file.

@@ -109,7 +109,7 @@ func TestLargeFile(t *testing.T) {
 
 // A tree of a million entries is walked, listed and searched.
 func TestLargeTree(t *testing.T) {
-	dirs := 20
+	dirs := 3
 	if long() {
 		dirs = 1000
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -65,8 +64,8 @@ var ripgrepCases = []struct {
 	{"type", Query{Patterns: []string{"text"}, Types: []string{"go"}}, []string{"-F", "-t", "go", "text"}},
 }
 
-func ripgrepCorpus() string {
-	dir := filepath.Join(runtime.GOROOT(), "src")
+func ripgrepCorpus(t testing.TB) string {
+	dir := filepath.Join(goroot(t), "src")
 	if long() {
 		return dir
 	}
@@ -75,7 +74,7 @@ func ripgrepCorpus() string {
 
 func TestSearchEqualsRipgrep(t *testing.T) {
 	rg := needRipgrep(t)
-	dir := ripgrepCorpus()
+	dir := ripgrepCorpus(t)
 	s, err := New(Options{Root: dir, Ignore: IgnoreOptions{NoDefaults: true}})
 	require.NoError(t, err)
 	defer s.Close()
@@ -111,7 +110,7 @@ func TestSearchEqualsRipgrep(t *testing.T) {
 
 func TestListEqualsRipgrep(t *testing.T) {
 	rg := needRipgrep(t)
-	dir := ripgrepCorpus()
+	dir := ripgrepCorpus(t)
 	s, err := New(Options{Root: dir, Ignore: IgnoreOptions{NoDefaults: true}})
 	require.NoError(t, err)
 	defer s.Close()
@@ -125,7 +124,7 @@ func TestListEqualsRipgrep(t *testing.T) {
 // The benchmarks run over Go's own source; the same queries run by rg stand
 // beside them.
 func BenchmarkSearch(b *testing.B) {
-	s, err := New(Options{Root: filepath.Join(runtime.GOROOT(), "src")})
+	s, err := New(Options{Root: filepath.Join(goroot(b), "src")})
 	require.NoError(b, err)
 	defer s.Close()
 	for _, c := range ripgrepCases {
@@ -145,14 +144,14 @@ func BenchmarkRipgrep(b *testing.B) {
 	for _, c := range ripgrepCases {
 		b.Run(c.name, func(b *testing.B) {
 			for b.Loop() {
-				rg(filepath.Join(runtime.GOROOT(), "src"), append([]string{"-n"}, c.args...)...)
+				rg(filepath.Join(goroot(b), "src"), append([]string{"-n"}, c.args...)...)
 			}
 		})
 	}
 }
 
 func BenchmarkList(b *testing.B) {
-	s, err := New(Options{Root: filepath.Join(runtime.GOROOT(), "src")})
+	s, err := New(Options{Root: filepath.Join(goroot(b), "src")})
 	require.NoError(b, err)
 	defer s.Close()
 	b.ReportAllocs()

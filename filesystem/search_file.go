@@ -217,7 +217,7 @@ func (fs *fileSearch) chunk(buf []byte) bool {
 		fs.after = r.q.After
 	}
 	if fs.keep && fs.after > 0 {
-		shownTo = fs.contextAfter(buf, shownTo, len(buf), &counted)
+		fs.contextAfter(buf, shownTo, len(buf), &counted)
 	}
 	fs.line += bytes.Count(buf[counted:], newline)
 	if r.q.Before > 0 && fs.keep {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"path"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -443,12 +442,4 @@ func (s *Service) change(ctx context.Context, name string, do func(w WritablePro
 	}
 	s.wrote(ctx, clean)
 	return nil
-}
-
-// abs returns where a clean name lies on this machine, or the name itself.
-func (s *Service) abs(name string) string {
-	if h, ok := s.tree().provider.(hosted); ok {
-		return filepath.Join(h.Dir(), filepath.FromSlash(name))
-	}
-	return path.Clean(name)
 }

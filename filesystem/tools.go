@@ -176,7 +176,7 @@ type editItem struct {
 func (in editArgs) list() []Edit {
 	edits := make([]Edit, len(in.Edits))
 	for i, e := range in.Edits {
-		edits[i] = Edit{Old: e.Old, New: e.New, All: e.All, Line: e.Line}
+		edits[i] = Edit(e)
 	}
 	return edits
 }
