@@ -25,8 +25,8 @@ type Options struct {
 	// Dir is the working directory. Empty means that of this process.
 	Dir string
 
-	// Env is added to the inherited environment, as "NAME=value". Later entries
-	// win over earlier ones and over inherited ones.
+	// Env is added to the inherited environment, as "NAME=value"; anything else
+	// is an error. Later entries win over earlier ones and over inherited ones.
 	Env []string
 
 	// InheritEnv lists the variables of this process that the command sees:
@@ -92,7 +92,7 @@ type Result struct {
 	Stdout, Stderr Output
 
 	// ExitCode is the exit status, or -1 when the command was ended by a signal
-	// or never started.
+	// or never started, or when its status is not known.
 	ExitCode int
 
 	// Signal is the signal that ended the command, such as "SIGKILL", or empty.

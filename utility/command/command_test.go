@@ -11,8 +11,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -75,6 +77,8 @@ func TestWhatCannotBeStartedIsAnError(t *testing.T) {
 		{"missing directory", []string{"true"}, command.Options{Dir: file + "/gone"}, nil, "working directory"},
 		{"directory is a file", []string{"true"}, command.Options{Dir: file}, nil, "is not a directory"},
 		{"bad pattern", []string{"true"}, command.Options{InheritEnv: []string{"[a"}}, nil, `pattern "[a" of InheritEnv`},
+		{"Env without a name", []string{"true"}, command.Options{Env: []string{"A=1", "very-secret-value"}}, nil, `entry of Env that begins with "very-sec…": want NAME=value`},
+		{"Env with an empty name", []string{"true"}, command.Options{Env: []string{"=x"}}, nil, "want NAME=value"},
 		{"NUL in an argument", []string{"echo", "a\x00b"}, command.Options{}, nil, "could not be started"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -229,6 +233,58 @@ func TestProcessOutsideTheGroupThatHoldsThePipeDoesNotHangRun(t *testing.T) {
 	assert.Equal(t, "daemon\n", dead(), "what left the group outlives Run")
 }
 
+// The leader has to be killed, and what holds the pipe cannot be.
+func TestProcessOutsideTheGroupDoesNotHangACancelledRun(t *testing.T) {
+	if _, err := exec.LookPath("setsid"); err != nil {
+		t.Skip("needs setsid(1)")
+	}
+	path, dead := lifeline(t)
+	hold, release, err := os.Pipe()
+	require.NoError(t, err)
+	defer hold.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := command.Run(ctx, command.Shell(`trap '' TERM; exec 4<&0; setsid sh -c 'exec 3>"$LIFE"; echo ready; cat <&4 >/dev/null' & while :; do sleep 0.01; done`),
+			command.Options{Env: []string{"LIFE=" + path}, KillDelay: 50 * time.Millisecond, Stdin: hold, OnOutput: func(command.Stream, []byte) { cancel() }})
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		require.ErrorIs(t, err, context.Canceled)
+	case <-time.After(10 * time.Second):
+		t.Error("Run hangs")
+	}
+	require.NoError(t, release.Close())
+	dead()
+}
+
+func TestExitStatusThatSomebodyElseTook(t *testing.T) {
+	res, err := command.Run(t.Context(), command.Shell("echo $$"), command.Options{OnOutput: func(_ command.Stream, p []byte) {
+		// As a process does that is init of a container.
+		pid, err := strconv.Atoi(strings.TrimSpace(string(p)))
+		assert.NoError(t, err)
+		_, err = syscall.Wait4(pid, nil, 0, nil)
+		assert.NoError(t, err)
+	}})
+	require.ErrorIs(t, err, syscall.ECHILD)
+	assert.ErrorContains(t, err, "its exit status is lost")
+	assert.Equal(t, -1, res.ExitCode)
+	assert.NotEmpty(t, res.Stdout.String())
+}
+
+func TestGoexitOfTheCallbackDoesNotHangRun(t *testing.T) {
+	path, dead := lifeline(t)
+	func() {
+		defer func() { assert.Contains(t, recover(), "runtime.Goexit was called") }()
+		_, _ = command.Run(t.Context(), command.Shell(`exec 3>"$LIFE"; echo x; exec sleep 60`), command.Options{
+			Env:      []string{"LIFE=" + path},
+			OnOutput: func(command.Stream, []byte) { runtime.Goexit() },
+		})
+	}()
+	dead()
+}
+
 func TestOutputOfStragglersIsKept(t *testing.T) {
 	res, err := command.Run(t.Context(), command.Shell("(sleep 0.1; echo late) & echo early"), command.Options{})
 	require.NoError(t, err)
@@ -280,7 +336,7 @@ func TestOutputIsBounded(t *testing.T) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		res, err := command.Run(t.Context(), command.Shell("head -c $SIZE /dev/zero"), command.Options{
-			Env:      []string{"SIZE=" + itoa(size)},
+			Env:      []string{"SIZE=" + strconv.FormatInt(size, 10)},
 			OnOutput: func(_ command.Stream, p []byte) { seen += int64(len(p)) },
 		})
 		runtime.ReadMemStats(&after)
@@ -290,18 +346,6 @@ func TestOutputIsBounded(t *testing.T) {
 		assert.Equal(t, size-command.DefaultMaxOutput, res.Stdout.Dropped())
 		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(16<<20), "bytes allocated in all")
 	})
-}
-
-func itoa(n int64) string {
-	var b [20]byte
-	i := len(b)
-	for {
-		i--
-		b[i] = byte('0' + n%10)
-		if n /= 10; n == 0 {
-			return string(b[i:])
-		}
-	}
 }
 
 func TestCombinedFollowsTheOrderOfArrival(t *testing.T) {

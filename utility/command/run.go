@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -59,6 +60,12 @@ func Run(ctx context.Context, argv []string, opts Options) (Result, error) {
 			return fail(fmt.Errorf("pattern %q of InheritEnv: %w", p, err))
 		}
 	}
+	for _, entry := range opts.Env {
+		if strings.IndexByte(entry, '=') <= 0 {
+			// Not the whole entry: what lacks its name may be a secret.
+			return fail(fmt.Errorf("entry of Env that begins with %q: want NAME=value", clip(entry, 8)))
+		}
+	}
 	if ctx.Err() != nil {
 		res.interrupted(ctx)
 		return fail(contextError(ctx))
@@ -74,13 +81,17 @@ func Run(ctx context.Context, argv []string, opts Options) (Result, error) {
 		res.interrupted(ctx)
 	}
 	res.Stdout, res.Stderr, res.combined = Output{r.stdout}, Output{r.stderr}, Output{r.combined}
-	res.ExitCode, res.Signal = exitStatus(r.cmd.ProcessState)
+	if r.cmd.ProcessState != nil {
+		res.ExitCode, res.Signal = exitStatus(r.cmd.ProcessState)
+	}
 	res.Duration = time.Since(began)
 	switch {
 	case r.panicked != nil:
 		panic(fmt.Sprintf("command: panic in Options.OnOutput: %v\n\n%s", r.panicked, r.stack))
 	case interrupted:
 		return res, &ExitError{Result: res, Err: contextError(ctx)}
+	case r.cmd.ProcessState == nil:
+		return res, &ExitError{Result: res, Err: fmt.Errorf("ended, but its exit status is lost, because another part of this program reaped it: %w", r.waitErr)}
 	case res.ExitCode != 0:
 		return res, &ExitError{Result: res}
 	}
@@ -105,6 +116,7 @@ type runner struct {
 	stack                    []byte
 	abort                    chan struct{} // closed when onOutput panicked
 
+	waitErr    error // why there is no exit status
 	readers    sync.WaitGroup
 	ends       []*os.File // our ends of the output pipes
 	stdinPipe  *os.File   // our end of the input pipe, or nil
@@ -194,12 +206,15 @@ func (r *runner) start(argv []string, opts Options) (err error) {
 		close(r.outputDone)
 	}()
 	if r.stdinPipe != nil {
-		r.stdinDone = make(chan struct{})
+		// Variables of their own, so that a goroutine that stays blocked in Read
+		// does not keep the output alive.
+		done, to, from := make(chan struct{}), r.stdinPipe, opts.Stdin
+		r.stdinDone = done
 		go func() {
-			defer close(r.stdinDone)
+			defer close(done)
 			// A command that does not read its input is no failure.
-			_, _ = io.Copy(r.stdinPipe, opts.Stdin)
-			_ = r.stdinPipe.Close()
+			_, _ = io.Copy(to, from)
+			_ = to.Close()
 		}()
 	}
 	return nil
@@ -230,13 +245,19 @@ func (r *runner) write(stream Stream, into *text.HeadTail, p []byte) {
 	if r.onOutput == nil || r.panicked != nil {
 		return
 	}
+	returned := false
 	defer func() {
-		if p := recover(); p != nil {
-			r.panicked, r.stack = p, debug.Stack()
-			close(r.abort)
+		if returned {
+			return
 		}
+		if r.panicked = recover(); r.panicked == nil {
+			r.panicked = "runtime.Goexit was called"
+		}
+		r.stack = debug.Stack()
+		close(r.abort)
 	}()
 	r.onOutput(stream, p)
+	returned = true
 }
 
 // wait waits for the command's end, or brings it about, and leaves nothing
@@ -250,43 +271,41 @@ func (r *runner) wait(ctx context.Context) (interrupted bool) {
 		close(exited)
 	}()
 
-	var deadline <-chan time.Time
+	// How long output is awaited once the command has exited; nil for ever.
+	var patience <-chan time.Time
+	stop := ctx.Done()
 	select {
 	case <-exited:
+		timer := time.NewTimer(r.killDelay)
+		defer timer.Stop()
+		patience = timer.C
 	case <-r.abort:
 		killGroup(r.cmd)
 		<-exited
-	case <-ctx.Done():
-		interrupted = true
+	case <-stop:
+		interrupted, stop = true, nil
 		terminateGroup(r.cmd)
 		timer := time.NewTimer(r.killDelay)
 		defer timer.Stop()
-		deadline = timer.C
+		patience = timer.C
 		select {
 		case <-exited:
-		case <-deadline:
+		case <-patience:
 			killGroup(r.cmd)
 			<-exited
+			patience = expired // it fires only once
 		}
 	}
 
 	// What the command left running may still write; then it has to go.
-	stop := ctx.Done()
-	if interrupted {
-		stop = nil
-	} else {
-		timer := time.NewTimer(r.killDelay)
-		defer timer.Stop()
-		deadline = timer.C
-	}
 	select {
 	case <-r.outputDone:
-	case <-deadline:
+	case <-patience:
 	case <-r.abort:
 	case <-stop:
 	}
 	killGroup(r.cmd)
-	_ = r.cmd.Wait() // reaps; the status is read from ProcessState
+	r.waitErr = r.cmd.Wait() // reaps; the status is read from ProcessState
 
 	if !waitFor(r.outputDone, drainDelay) {
 		for _, end := range r.ends {
@@ -307,6 +326,13 @@ func (r *runner) wait(ctx context.Context) (interrupted bool) {
 	}
 	return interrupted
 }
+
+// expired is the channel of a timer that has fired.
+var expired = func() <-chan time.Time {
+	c := make(chan time.Time)
+	close(c)
+	return c
+}()
 
 func waitFor(done <-chan struct{}, limit time.Duration) bool {
 	timer := time.NewTimer(limit)
