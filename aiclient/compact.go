@@ -75,7 +75,7 @@ func (c *Conversation) Compact(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer c.end()
+	defer c.end(r)
 	return c.compact(ctx, r)
 }
 

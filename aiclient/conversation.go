@@ -110,7 +110,7 @@ func (c *Conversation) SendMessage(ctx context.Context, m Message) (*Turn, error
 	if err != nil {
 		return &Turn{}, err
 	}
-	defer c.end()
+	defer c.end(r)
 	m = clean(m)
 	entries := append(c.giveUp(), entry{Message: &m})
 	if err := c.save(ctx, r, entries...); err != nil {
@@ -132,7 +132,7 @@ func (c *Conversation) Continue(ctx context.Context) (*Turn, error) {
 	if err != nil {
 		return &Turn{}, err
 	}
-	defer c.end()
+	defer c.end(r)
 	if !c.Pending() {
 		r.turn.Stop = StopNothing
 		return r.turn, nil
@@ -266,6 +266,7 @@ type run struct {
 	loads   uint64
 	loops   loopDetector
 	invalid int // consecutive steps in which no call was valid
+	pool    *pool
 }
 
 func (c *Conversation) begin(ctx context.Context) (*run, error) {
@@ -279,10 +280,11 @@ func (c *Conversation) begin(ctx context.Context) (*run, error) {
 	}
 	c.running = true
 	c.statsTurns.Add(1)
-	return &run{turn: &Turn{}, loads: c.loads}, nil
+	return &run{turn: &Turn{}, loads: c.loads, pool: newPool()}, nil
 }
 
-func (c *Conversation) end() {
+func (c *Conversation) end(r *run) {
+	r.pool.close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.running = false

@@ -289,7 +289,7 @@ func (tr *toolRun) start(a *activeCall) {
 	c.toolCalls.Add(1)
 	events := tr.events
 	c.workers.start()
-	go func() {
+	tr.r.pool.run(func() {
 		defer c.workers.end()
 		if cancel != nil {
 			defer cancel()
@@ -301,7 +301,7 @@ func (tr *toolRun) start(a *activeCall) {
 			return
 		}
 		events <- toolEvent{a: a, result: result, invalid: invalid}
-	}()
+	})
 }
 
 // execute makes one call. A panic becomes a result.
