@@ -117,8 +117,9 @@ func jsonObject(s string) (json.RawMessage, bool) {
 	switch {
 	case trimmed == "" || trimmed == "null":
 		return json.RawMessage("{}"), true
-	case trimmed[0] == '{' && utf8.ValidString(trimmed) && json.Valid([]byte(trimmed)):
-		return json.RawMessage(trimmed), true
+	case trimmed[0] == '{' && utf8.ValidString(trimmed):
+		object := json.RawMessage(trimmed)
+		return object, json.Valid(object)
 	}
 	return nil, false
 }
