@@ -107,7 +107,7 @@ func (c *chat) Generate(ctx context.Context, req *aiclient.Request) (*aiclient.R
 		return nil, client.Malformed(c.model, header, body, err)
 	}
 	if d.failed {
-		return nil, client.BodyError(c.model, body)
+		return nil, client.Reported(c.model, header, body)
 	}
 	if !d.stopped {
 		return nil, client.Missing(c.model, header, "stop reason")

@@ -107,7 +107,7 @@ func (c *chat) Generate(ctx context.Context, req *aiclient.Request) (*aiclient.R
 	}
 	switch {
 	case d.failed:
-		return nil, client.BodyError(c.model, body)
+		return nil, client.Reported(c.model, header, body)
 	case d.blocked != "":
 		return nil, c.blocked(d.blocked)
 	case !d.stopped:

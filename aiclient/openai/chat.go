@@ -117,7 +117,7 @@ func (c *chat) Generate(ctx context.Context, req *aiclient.Request) (*aiclient.R
 		return nil, client.Malformed(c.model, header, body, err)
 	}
 	if d.failed {
-		return nil, client.BodyError(c.model, body)
+		return nil, client.Reported(c.model, header, body)
 	}
 	if !d.choice {
 		return nil, client.Missing(c.model, header, "choices")

@@ -68,10 +68,12 @@ func (d *decoder) chunk(data []byte) error {
 			d.readUsage(&s)
 		case "error":
 			switch s.Kind() {
-			case jsonscan.Object, jsonscan.String:
+			case jsonscan.Object:
 				d.failed = true
+				s.Skip()
+			default:
+				d.failed = s.Text() != ""
 			}
-			s.Skip()
 		case "citations": // URLs, of xAI and Perplexity
 			for s.Array(); s.Item(); {
 				d.source(aiclient.Source{URL: s.Text()})
@@ -166,36 +168,6 @@ func (d *decoder) readDelta(s *jsonscan.Scanner) {
 			}
 		default:
 			s.Skip()
-		}
-	}
-}
-
-// readContent reads content that is a list of parts, as Mistral's reasoning
-// models send it.
-func (d *decoder) readContent(s *jsonscan.Scanner) {
-	for s.Array(); s.Item(); {
-		for s.Object(); s.Key(); {
-			switch string(s.Name()) {
-			case "text":
-				d.text += s.Text()
-			case "thinking":
-				d.field = "thinking"
-				if s.Kind() == jsonscan.String {
-					d.reasoning += s.Text()
-					continue
-				}
-				for s.Array(); s.Item(); {
-					for s.Object(); s.Key(); {
-						if string(s.Name()) == "text" {
-							d.reasoning += s.Text()
-						} else {
-							s.Skip()
-						}
-					}
-				}
-			default:
-				s.Skip()
-			}
 		}
 	}
 }
@@ -327,74 +299,6 @@ func (d *decoder) readImage(s *jsonscan.Scanner) {
 	}
 }
 
-func (d *decoder) readUsage(s *jsonscan.Scanner) {
-	if s.Kind() != jsonscan.Object {
-		s.Skip()
-		return
-	}
-	var prompt, completion, total, cached, written, reasoning int64
-	for s.Object(); s.Key(); {
-		switch string(s.Name()) {
-		case "prompt_tokens":
-			prompt = s.Int()
-		case "completion_tokens":
-			completion = s.Int()
-		case "total_tokens":
-			total = s.Int()
-		case "cached_tokens", "prompt_cache_hit_tokens": // Moonshot, DeepSeek
-			cached = max(cached, s.Int())
-		case "prompt_tokens_details":
-			for s.Object(); s.Key(); {
-				switch string(s.Name()) {
-				case "cached_tokens":
-					cached = max(cached, s.Int())
-				case "cache_write_tokens":
-					written = s.Int()
-				default:
-					s.Skip()
-				}
-			}
-		case "completion_tokens_details":
-			for s.Object(); s.Key(); {
-				if string(s.Name()) == "reasoning_tokens" {
-					reasoning = s.Int()
-				} else {
-					s.Skip()
-				}
-			}
-		case "cost": // OpenRouter, in USD
-			if s.Kind() == jsonscan.Object { // Perplexity
-				for s.Object(); s.Key(); {
-					if string(s.Name()) == "total_cost" {
-						d.finish.Cost = s.Float()
-					} else {
-						s.Skip()
-					}
-				}
-			} else {
-				d.finish.Cost = s.Float()
-			}
-		case "cost_in_usd_ticks": // xAI, in units of 1e-10 USD
-			d.finish.Cost = float64(s.Int()) / 1e10
-		default:
-			s.Skip()
-		}
-	}
-	// xAI and some others count reasoning beside the completion, not in it; the
-	// total tells.
-	if reasoning > 0 && total == prompt+completion+reasoning {
-		completion += reasoning
-	}
-	// Cached tokens are part of the prompt. A service whose cached count is
-	// larger counts them beside it.
-	input := prompt - cached - written
-	if input < 0 {
-		input = prompt
-	}
-	d.hasUsage = true
-	d.finish.Usage = aiclient.Usage{Input: input, CachedRead: cached, CacheWrite: written, Output: completion, Reasoning: reasoning}
-}
-
 // emit yields what the last chunk held. It returns false when the consumer has
 // stopped.
 func (d *decoder) emit(yield func(aiclient.Part, error) bool) bool {
@@ -465,60 +369,6 @@ func (d *decoder) end(yield func(aiclient.Part, error) bool) bool {
 	}
 	finish := d.finish
 	return yield(aiclient.Part{Kind: aiclient.KindFinish, Finish: &finish}, nil)
-}
-
-// reasoningIndex makes all reasoning of a reply one block, also what comes after
-// the text.
-const reasoningIndex = 1
-
-// reasoningData is how reasoning goes back to where it came from.
-type reasoningData struct {
-	Field   string            `json:"field,omitempty"`   // the text, in this field of the message
-	Details []json.RawMessage `json:"details,omitempty"` // OpenRouter's list, as it is
-}
-
-// mergeDetails joins the pieces of OpenRouter's reasoning_details: pieces of
-// the same type and index are one entry whose texts are joined.
-func mergeDetails(pieces []json.RawMessage) []json.RawMessage {
-	type entry struct {
-		fields map[string]json.RawMessage
-		key    string
-	}
-	var entries []entry
-	for _, piece := range pieces {
-		var fields map[string]json.RawMessage
-		if json.Unmarshal(piece, &fields) != nil {
-			continue
-		}
-		key := string(fields["type"]) + string(fields["index"])
-		if n := len(entries); n > 0 && entries[n-1].key == key {
-			into := entries[n-1].fields
-			for name, value := range fields {
-				switch name {
-				case "text", "summary", "data":
-					var a, b string
-					if json.Unmarshal(value, &b) != nil {
-						continue
-					}
-					_ = json.Unmarshal(into[name], &a)
-					into[name], _ = json.Marshal(a + b)
-				default:
-					if string(value) != "null" {
-						into[name] = value
-					}
-				}
-			}
-			continue
-		}
-		entries = append(entries, entry{fields: fields, key: key})
-	}
-	merged := make([]json.RawMessage, 0, len(entries))
-	for _, e := range entries {
-		if data, err := json.Marshal(e.fields); err == nil {
-			merged = append(merged, data)
-		}
-	}
-	return merged
 }
 
 // fileOf returns the file that a URL, often a data: URL, stands for.

@@ -95,10 +95,7 @@ func (c *responses) stream(ctx context.Context, req *aiclient.Request, yield fun
 			return s.Malformed(ev, err)
 		}
 		if d.failure != nil {
-			if err := s.EventError(d.failure); err != nil {
-				return err
-			}
-			return s.Malformed(ev, io.ErrUnexpectedEOF)
+			return s.EventError(d.failure)
 		}
 		if !d.emit(yield) {
 			return nil
@@ -131,9 +128,7 @@ func (c *responses) Generate(ctx context.Context, req *aiclient.Request) (*aicli
 		return nil, client.Malformed(c.model, header, body, err)
 	}
 	if d.failure != nil {
-		if e := client.BodyError(c.model, body); e != nil {
-			return nil, e
-		}
+		return nil, client.Reported(c.model, header, body)
 	}
 	if !d.done {
 		return nil, client.Missing(c.model, header, "final status")

@@ -143,3 +143,24 @@ func FuzzResponse(f *testing.F) {
 		}
 	})
 }
+
+// TestErrorsThatCannotBeRead sends error documents in forms that nobody has
+// seen: they must be errors all the same, and never nil ones.
+func TestErrorsThatCannotBeRead(t *testing.T) {
+	for _, body := range []string{`[1]`, `[]`, `{"error":{}}`, `{"error":{"x":1}}`, `{"type":"error"}`, `{"error":[1]}`, `{"error":"x"}`,
+		`{"status":"failed"}`, `{"type":"response.failed","response":{}}`, `{"type":"error","error":7}`, `{}`, `null`, `7`} {
+		for _, format := range []aitest.Format{aitest.OpenAI, aitest.Responses, aitest.Anthropic, aitest.Gemini} {
+			for _, stream := range []bool{true, false} {
+				text := body
+				if stream {
+					text = "data: " + body + "\n\n"
+				}
+				in := cassette.Interaction{Status: 200, Header: http.Header{}, ResponseBody: []byte(text)}
+				_, err := ask(t, inProcess(t, format, &answer{in: in, cut: len(text)}), stream)
+				require.Error(t, err, "%s %s", format, text)
+				assert.NotEmpty(t, err.Error())
+				assert.NotEmpty(t, aiclient.ClassOf(err))
+			}
+		}
+	}
+}

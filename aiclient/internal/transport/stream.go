@@ -87,14 +87,9 @@ func (s *Stream) Malformed(ev sse.Event, err error) error {
 	return s.client.errorOf(s.model, s.resp, aiclient.ClassProtocol, fmt.Sprintf("an event of the stream cannot be read: %.200q", ev.Data), err)
 }
 
-// EventError returns the error that an event of the stream reports, or nil when
-// data reports none.
+// EventError returns the error that an event of the stream reports.
 func (s *Stream) EventError(data []byte) error {
-	if e := s.client.BodyError(s.model, data); e != nil {
-		e.RequestID = requestID(s.Header)
-		return e
-	}
-	return nil
+	return s.client.Reported(s.model, s.Header, data)
 }
 
 // Finish reads what is left of the body after the terminal event, so that the
@@ -109,6 +104,20 @@ func (s *Stream) Finish() {
 func (s *Stream) Close() {
 	s.cancel()
 	_ = s.resp.Body.Close()
+}
+
+// Reported returns the error that a document with status 200 reports. It is
+// never nil: an error that cannot be read is one, too.
+func (c *Client) Reported(model string, header http.Header, data []byte) error {
+	e := c.BodyError(model, data)
+	if e == nil {
+		e = &aiclient.APIError{Provider: c.Provider, Model: model, Class: aiclient.ClassServer,
+			Message: c.redact(fmt.Sprintf("the provider reports an error: %.200q", data))}
+	}
+	if e.RequestID == "" {
+		e.RequestID = requestID(header)
+	}
+	return e
 }
 
 // Malformed returns the error of an answer that cannot be read.

@@ -1,0 +1,244 @@
+package openai
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/tokenring-ai/tokenring-go/aiclient"
+	"github.com/tokenring-ai/tokenring-go/aiclient/internal/transport"
+)
+
+type chatMessage struct {
+	Role             string            `json:"role"`
+	Content          any               `json:"content"` // string, []contentPart or nil
+	ReasoningContent string            `json:"reasoning_content,omitempty"`
+	Reasoning        string            `json:"reasoning,omitempty"`
+	ReasoningDetails []json.RawMessage `json:"reasoning_details,omitempty"`
+	ToolCalls        []chatCall        `json:"tool_calls,omitempty"`
+	ToolCallID       string            `json:"tool_call_id,omitempty"`
+}
+
+type contentPart struct {
+	Type         string         `json:"type"`
+	Text         string         `json:"text,omitempty"`
+	ImageURL     *urlValue      `json:"image_url,omitempty"`
+	InputAudio   *audioValue    `json:"input_audio,omitempty"`
+	File         *fileValue     `json:"file,omitempty"`
+	Thinking     []contentPart  `json:"thinking,omitempty"`
+	CacheControl map[string]any `json:"cache_control,omitempty"`
+}
+
+type urlValue struct {
+	URL string `json:"url"`
+}
+
+type audioValue struct {
+	Data   string `json:"data"`
+	Format string `json:"format"`
+}
+
+type fileValue struct {
+	Name string `json:"filename,omitempty"`
+	Data string `json:"file_data,omitempty"`
+	ID   string `json:"file_id,omitempty"`
+}
+
+type chatCall struct {
+	ID       string       `json:"id"`
+	Type     string       `json:"type"`
+	Function chatFunction `json:"function"`
+}
+
+func (c *chat) encodeMessages(out *chatRequest, req *aiclient.Request) error {
+	cache := c.provider.dialect.CacheControl
+	out.Messages = make([]chatMessage, 0, len(req.Messages)+2)
+	if req.System != "" || len(req.Context) > 0 {
+		m := chatMessage{Role: "system", Content: req.SystemText()}
+		if cache && req.CacheSystem != aiclient.CacheNone && req.System != "" {
+			parts := []contentPart{{Type: "text", Text: req.System, CacheControl: cacheControl(req.CacheSystem)}}
+			if len(req.Context) > 0 {
+				parts = append(parts, contentPart{Type: "text", Text: strings.Join(req.Context, "\n\n")})
+			}
+			m.Content = parts
+		}
+		out.Messages = append(out.Messages, m)
+	}
+	for i, m := range req.Messages {
+		var err error
+		switch m.Role {
+		case aiclient.RoleSystem:
+			out.Messages = append(out.Messages, chatMessage{Role: "system", Content: m.Text()})
+		case aiclient.RoleAssistant:
+			out.Messages = append(out.Messages, c.assistant(m))
+		case aiclient.RoleUser:
+			var content any
+			if content, err = userContent(m.Parts); err == nil {
+				out.Messages = append(out.Messages, chatMessage{Role: "user", Content: content})
+			}
+		case aiclient.RoleTool:
+			err = toolMessages(out, m)
+		default:
+			err = fmt.Errorf("unknown role %q", m.Role)
+		}
+		if err != nil {
+			return fmt.Errorf("message %d (%s): %w", i, m.Role, err)
+		}
+		if cache && m.Cache != aiclient.CacheNone && len(out.Messages) > 0 {
+			mark(&out.Messages[len(out.Messages)-1], m.Cache)
+		}
+	}
+	return nil
+}
+
+func (c *chat) assistant(m aiclient.Message) chatMessage {
+	out := chatMessage{Role: "assistant"}
+	var mistral []contentPart
+	for _, p := range m.Parts {
+		switch p.Kind {
+		case aiclient.KindReasoning:
+			data := reasoningData{}
+			if !p.Provider.For(c.provider.name, &data) {
+				continue
+			}
+			switch {
+			case len(data.Details) > 0:
+				out.ReasoningDetails = append(out.ReasoningDetails, data.Details...)
+			case data.Field == "reasoning_content":
+				out.ReasoningContent += p.Text
+			case data.Field == "reasoning":
+				out.Reasoning += p.Text
+			case data.Field == "thinking" && p.Text != "":
+				mistral = append(mistral, contentPart{Type: "thinking", Thinking: []contentPart{{Type: "text", Text: p.Text}}})
+			}
+		case aiclient.KindToolCall:
+			arguments := string(p.Call.Input())
+			out.ToolCalls = append(out.ToolCalls, chatCall{ID: p.Call.ID, Type: "function",
+				Function: chatFunction{Name: p.Call.Name, Arguments: &arguments}})
+		}
+	}
+	if text := m.Text(); text != "" || len(out.ToolCalls) == 0 {
+		out.Content = text
+		if mistral != nil {
+			out.Content = append(mistral, contentPart{Type: "text", Text: text})
+		}
+	}
+	return out
+}
+
+func toolMessages(out *chatRequest, m aiclient.Message) error {
+	// The API takes text only as a result; files follow in a message of the
+	// user, after all results.
+	var files []contentPart
+	for _, p := range m.Parts {
+		if p.Kind != aiclient.KindToolResult || p.Result == nil {
+			return fmt.Errorf("a %s part where only tool results belong", p.Kind)
+		}
+		out.Messages = append(out.Messages, chatMessage{Role: "tool", Content: p.Result.Text, ToolCallID: p.Result.CallID})
+		for i := range p.Result.Files {
+			part, err := filePart(&p.Result.Files[i])
+			if err != nil {
+				return err
+			}
+			if i == 0 {
+				files = append(files, contentPart{Type: "text", Text: "Files of the result of " + p.Result.Name + " (" + p.Result.CallID + "):"})
+			}
+			files = append(files, part)
+		}
+	}
+	if files != nil {
+		out.Messages = append(out.Messages, chatMessage{Role: "user", Content: files})
+	}
+	return nil
+}
+
+// userContent returns a string when the message is only text, which every
+// service understands, and a list of parts otherwise.
+func userContent(parts []aiclient.Part) (any, error) {
+	if len(parts) == 1 && parts[0].Kind == aiclient.KindText {
+		return parts[0].Text, nil
+	}
+	out := make([]contentPart, 0, len(parts))
+	for _, p := range parts {
+		switch p.Kind {
+		case aiclient.KindText:
+			out = append(out, contentPart{Type: "text", Text: p.Text})
+		case aiclient.KindFile:
+			part, err := filePart(p.File)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, part)
+		default:
+			return nil, fmt.Errorf("a %s part, which a user message cannot hold", p.Kind)
+		}
+	}
+	return out, nil
+}
+
+func filePart(f *aiclient.File) (contentPart, error) {
+	kind, _, _ := strings.Cut(f.MediaType, "/")
+	switch {
+	case f.ID != "":
+		return contentPart{Type: "file", File: &fileValue{ID: f.ID}}, nil
+	case kind == "image" && f.URL != "":
+		return contentPart{Type: "image_url", ImageURL: &urlValue{URL: f.URL}}, nil
+	case kind == "image":
+		return contentPart{Type: "image_url", ImageURL: &urlValue{URL: transport.DataURL(f.MediaType, f.Data)}}, nil
+	case f.URL != "":
+		return contentPart{}, fmt.Errorf("a %s by URL: only images can be sent by URL, others by their bytes", f.MediaType)
+	case kind == "audio":
+		format := strings.TrimPrefix(strings.TrimPrefix(f.MediaType, "audio/"), "x-")
+		if format == "mpeg" {
+			format = "mp3"
+		}
+		return contentPart{Type: "input_audio", InputAudio: &audioValue{Data: base64.StdEncoding.EncodeToString(f.Data), Format: format}}, nil
+	case f.MediaType == "application/pdf":
+		name := f.Name
+		if name == "" {
+			name = "document.pdf"
+		}
+		return contentPart{Type: "file", File: &fileValue{Name: name, Data: transport.DataURL(f.MediaType, f.Data)}}, nil
+	case kind == "text":
+		text := string(f.Data)
+		if f.Name != "" {
+			text = f.Name + ":\n" + text
+		}
+		return contentPart{Type: "text", Text: text}, nil
+	}
+	return contentPart{}, fmt.Errorf("a file of type %q: images, audio, PDF and text can be sent", f.MediaType)
+}
+
+// dataFile decodes a data: URL.
+func dataFile(url string) (aiclient.File, bool) {
+	head, encoded, ok := strings.Cut(strings.TrimPrefix(url, "data:"), ",")
+	mediaType, isBase64 := strings.CutSuffix(head, ";base64")
+	if !ok || !isBase64 {
+		return aiclient.File{}, false
+	}
+	data, err := base64.StdEncoding.DecodeString(encoded)
+	return aiclient.File{MediaType: mediaType, Data: data}, err == nil
+}
+
+// mark puts a cache mark on the last part of a message.
+func mark(m *chatMessage, cache aiclient.CacheMark) {
+	switch content := m.Content.(type) {
+	case string:
+		if content != "" {
+			m.Content = []contentPart{{Type: "text", Text: content, CacheControl: cacheControl(cache)}}
+		}
+	case []contentPart:
+		if len(content) > 0 {
+			content[len(content)-1].CacheControl = cacheControl(cache)
+		}
+	}
+}
+
+func cacheControl(mark aiclient.CacheMark) map[string]any {
+	control := map[string]any{"type": "ephemeral"}
+	if mark == aiclient.CacheLong {
+		control["ttl"] = "1h"
+	}
+	return control
+}
