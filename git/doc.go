@@ -18,7 +18,8 @@
 //
 // No method discards uncommitted or untracked work without saving it first
 // under refs/tokenring/, from where [Service.RestoreSnapshot] and [Service.Undo]
-// bring it back. Files that git ignores are never removed or overwritten.
+// bring it back. Files that git ignores are never removed or overwritten, except
+// that [Service.RemoveWorktree] removes a directory with all that is in it.
 //
 // # How git runs
 //
