@@ -75,11 +75,11 @@ func (p *printer) print(event agent.Event) {
 			p.line("\n> %s\n", oneLine(body.Text, 200))
 		}
 	case agent.Busy:
-		p.spin.start("waiting for the model")
+		p.wait("waiting for the model")
 	case agent.Idle:
 		p.spin.end()
 	case agent.ToolStarted:
-		p.spin.start(describe(body.Call))
+		p.wait(describe(body.Call))
 	case agent.ToolFinished:
 		p.spin.end()
 		mark := "✓"
@@ -88,7 +88,7 @@ func (p *printer) print(event agent.Event) {
 			mark, detail = "✗", "  "+oneLine(body.Result, 100)
 		}
 		p.line("  %s %s  %s%s", mark, describe(body.Call), text.Duration(body.Duration.Round(time.Millisecond)), detail)
-		p.spin.start("waiting for the model")
+		p.wait("waiting for the model")
 	case agent.Message:
 		if body.Level >= slog.LevelWarn {
 			p.line("  ! %s", body.Text)
@@ -153,7 +153,7 @@ func (p *printer) tests(r testsReport) {
 	took := time.Duration(r.Seconds * float64(time.Second))
 	switch r.State {
 	case "running":
-		p.spin.start("running " + r.Command)
+		p.wait("running " + r.Command)
 	case "passed":
 		p.line("tests: ✓ %s passed  %s", r.Command, text.Duration(took.Round(time.Millisecond)))
 	default:
@@ -188,9 +188,8 @@ func (p *printer) stream(piece string, thinking bool) {
 	}
 	p.spin.end()
 	p.spin.above(func() {
-		if thinking != p.thinking && p.midline {
-			fmt.Fprintln(p.out)
-			p.midline = false
+		if thinking != p.thinking {
+			p.endLine()
 		}
 		if thinking && !p.midline {
 			fmt.Fprint(p.out, "  (thinking) ")
@@ -201,13 +200,26 @@ func (p *printer) stream(piece string, thinking bool) {
 	})
 }
 
+// wait shows what takes time, on a line of its own: the spinner erases the line
+// that it stands on.
+func (p *printer) wait(label string) {
+	p.spin.end()
+	p.spin.above(p.endLine)
+	p.spin.start(label)
+}
+
+// endLine ends a text that was streamed without a newline at its end.
+func (p *printer) endLine() {
+	if p.midline {
+		fmt.Fprintln(p.out)
+		p.midline = false
+	}
+}
+
 // line prints a line of its own.
 func (p *printer) line(format string, args ...any) {
 	p.spin.above(func() {
-		if p.midline {
-			fmt.Fprintln(p.out)
-			p.midline = false
-		}
+		p.endLine()
 		p.thinking = false
 		fmt.Fprintln(p.out, printable(fmt.Sprintf(format, args...)))
 	})
