@@ -18,12 +18,15 @@ import (
 	"os/signal"
 	"path"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/tokenring-ai/tokenring-go/filesystem"
 )
 
 func main() {
+	// A program that ends soon need not tidy up often.
+	debug.SetGCPercent(800)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
