@@ -147,6 +147,9 @@ func (a *Agent) save(ctx context.Context) (info CheckpointInfo, wrote bool, err 
 	// The number is used up even when Append fails: the record may be there.
 	s.seq = rec.seq
 	if err := a.m.store.Append(ctx, a.id, Record{Seq: rec.seq, Data: data}); err != nil {
+		if errors.Is(err, ErrConflict) {
+			s.seq-- // surely not there; this agent must not get past the other one later
+		}
 		return s.last, false, fmt.Errorf("agent %s: save checkpoint %d: %w", a.id, rec.seq, err)
 	}
 	for _, note := range notes {
