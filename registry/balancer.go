@@ -170,15 +170,13 @@ func (p Picked[T]) Done(err error) {
 		return
 	}
 	b := p.balancer
-	var mark time.Duration
+	defer func() { // after the mark, so that nobody picks the member before it, and after a panic
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		p.state.inFlight--
+	}()
 	if err != nil && b.opts.Unhealthy != nil {
-		mark = b.opts.Unhealthy(err)
-	}
-	b.mu.Lock()
-	p.state.inFlight--
-	b.mu.Unlock()
-	if mark > 0 {
-		b.MarkUnhealthy(p.Name, mark)
+		b.MarkUnhealthy(p.Name, b.opts.Unhealthy(err))
 	}
 }
 

@@ -224,3 +224,13 @@ func TestFallbackStopsWithItsContext(t *testing.T) {
 	none := registry.NewFallback(new(registry.Keyed[int]).All, registry.FallbackOptions{})
 	require.ErrorIs(t, none.Do(t.Context(), nil), registry.ErrUnavailable)
 }
+
+func TestPanicWhileDoneLeavesNothingInFlight(t *testing.T) {
+	b := registry.NewBalancer(keyed(t, "a").All, registry.BalancerOptions[int]{
+		Unhealthy: func(error) time.Duration { panic("boom") },
+	})
+	p, err := b.Pick()
+	require.NoError(t, err)
+	assert.Panics(t, func() { p.Done(errors.New("failed")) })
+	assert.Zero(t, b.InFlight("a"))
+}

@@ -63,6 +63,10 @@ const (
 	maxNear = 3     // names that a NotFoundError proposes
 	maxHave = 10    // names that it lists when none is near
 	maxScan = 10000 // names that it compares, in order of registration
+
+	// maxName is how many bytes a name may have to be compared. A longer one was not
+	// mistyped by a person or a model, and comparing takes quadratic time.
+	maxName = 128
 )
 
 // notFound makes the error for a missing name from the names there are.
@@ -91,10 +95,7 @@ func notFound(kind, name string, names []string) *NotFoundError {
 // resemblance measures how far candidate is from what was asked for; ok is false
 // when it is no plausible slip of the keyboard or memory.
 func resemblance(asked, candidate string) (distance int, ok bool) {
-	// Anything longer is no name that a person or a model mistyped, and the
-	// distance takes quadratic time.
-	const longest = 128
-	if asked == "" || len(asked) > longest || len(candidate) > longest {
+	if asked == "" || len(asked) > maxName || len(candidate) > maxName {
 		return 0, false
 	}
 	a, b := strings.ToLower(asked), strings.ToLower(candidate)
@@ -108,13 +109,17 @@ func resemblance(asked, candidate string) (distance int, ok bool) {
 	if difference := len(a) - len(b); difference > limit || -difference > limit {
 		return 0, false
 	}
+	if len(a) > maxName || len(b) > maxName { // some letters are longer in lower case
+		return 0, false
+	}
 	d := levenshtein(a, b)
 	return 1 + d, d <= limit
 }
 
-// levenshtein counts the bytes to insert, delete or change that turn a into b.
+// levenshtein counts the bytes to insert, delete or change that turn a into b,
+// which has no more than maxName.
 func levenshtein(a, b string) int {
-	var space [129]int
+	var space [maxName + 1]int
 	row := space[:len(b)+1]
 	for j := range row {
 		row[j] = j

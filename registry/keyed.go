@@ -42,9 +42,10 @@ func (r *Keyed[T]) Register(name string, v T) error {
 	return nil
 }
 
-// RegisterAll adds all items in their order as one change: others see all of
-// them or none. When a name is empty, taken or given twice, nothing is
-// registered and the error names every such name.
+// RegisterAll adds all items in their order, all of them or none: when a name is
+// empty, taken or given twice, nothing is registered and the error says which.
+// Iteration sees all of them or none as well; Get and Wait may find the first
+// while the last are still being added.
 func (r *Keyed[T]) RegisterAll(items iter.Seq2[string, T]) error {
 	var batch []item[string, T]
 	seen := make(map[string]struct{})

@@ -126,6 +126,12 @@ func TestKeyedRequireNamesWhatIsMissing(t *testing.T) {
 
 	_, err = keyed(t, strings.Repeat("x", 500), "b").Require(strings.Repeat("x", 499))
 	require.ErrorIs(t, err, registry.ErrNotFound)
+
+	// In lower case these are longer than any name that is compared.
+	for _, grows := range []string{"\xff", "Ⱥ"} {
+		_, err = keyed(t, strings.Repeat(grows, 128/len(grows))).Require(strings.Repeat(grows, 127/len(grows)) + "a")
+		require.ErrorIs(t, err, registry.ErrNotFound)
+	}
 }
 
 func TestKeyedIterationIsOneMoment(t *testing.T) {

@@ -23,9 +23,8 @@ type store[K comparable, V any] struct {
 	shared bool
 
 	waiters   map[K]*waiter[V]
-	wake      chan struct{}     // closed at the next change; nil when nobody waits for one
-	tail      *changeNode[K, V] // newest change; nil when nobody watches
-	watchers  int
+	wake      chan struct{} // closed at the next change; nil when nobody waits for one
+	watchers  map[*watcher[K, V]]struct{}
 	listeners map[*listener[K]]struct{}
 }
 
@@ -238,10 +237,6 @@ func (s *store[K, V]) wait(ctx context.Context, hash uint64, key K) (V, error) {
 func (s *store[K, V]) nextChange() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.waitable()
-}
-
-func (s *store[K, V]) waitable() <-chan struct{} {
 	if s.wake == nil {
 		s.wake = make(chan struct{})
 	}

@@ -76,6 +76,30 @@ func TestWatchOfEndedContextYieldsNothing(t *testing.T) {
 	assert.Equal(t, 1, n)
 }
 
+// TestWatchKeepsEveryName has a loop stand still while more names come than changes
+// are kept before they are merged.
+func TestWatchKeepsEveryName(t *testing.T) {
+	r := keyed(t, "first")
+	values := map[string]int{}
+	for c := range r.Watch(t.Context()) {
+		if c.Name == "end" {
+			break
+		}
+		values[c.Name] = c.New
+		if c.Kind == registry.Added && c.Name == "first" {
+			for i := range 30_000 {
+				require.NoError(t, r.Replace(fmt.Sprint(i%3000), i))
+			}
+			require.NoError(t, r.Register("end", 0))
+		}
+	}
+	delete(values, "first")
+	require.Len(t, values, 3000)
+	for i := range 3000 {
+		assert.Equal(t, 27_000+i, values[fmt.Sprint(i)])
+	}
+}
+
 func TestChangeKindNames(t *testing.T) {
 	assert.Equal(t, "added replaced removed ChangeKind(0)",
 		fmt.Sprint(registry.Added, " ", registry.Replaced, " ", registry.Removed, " ", registry.ChangeKind(0)))
