@@ -150,6 +150,9 @@ func simplify(s *jsonschema.Schema) {
 		}
 		simplify(s.Items)
 	}
+	if s.AdditionalProperties != nil && slices.Contains(s.AdditionalProperties.Types, "array") {
+		withoutNull(s.AdditionalProperties)
+	}
 	simplify(s.AdditionalProperties)
 }
 
@@ -234,7 +237,11 @@ func jsonType(value any) string {
 
 // limit cuts the middle out of a text that is longer than limit bytes: the
 // beginning says what it is and the end usually holds the verdict.
+//
+// Bytes that are not UTF-8 become U+FFFD, as they would in any JSON on the way to
+// the model.
 func limit(r Result, limit int) Result {
+	r.Text = strings.ToValidUTF8(r.Text, "\uFFFD")
 	if limit == 0 {
 		limit = DefaultMaxResult
 	}
@@ -249,7 +256,8 @@ func limit(r Result, limit int) Result {
 	return r
 }
 
-// runeStart returns the first index at or after i that starts a rune.
+// runeStart returns the first index at or after i that starts a rune of s, which
+// is valid UTF-8.
 func runeStart(s string, i int) int {
 	for i < len(s) && !utf8.RuneStart(s[i]) {
 		i++

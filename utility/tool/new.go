@@ -45,8 +45,8 @@ type Options struct {
 // stands for an optional field that is left out, and absent arguments for an
 // empty object.
 //
-// An Out of type string, []byte, error-free struct{}, [Result] or
-// fmt.Stringer is rendered as text, anything else as JSON. A panic in fn
+// An Out of type string, []byte, [Result] or fmt.Stringer is rendered as text, an
+// empty struct or nil as "ok", anything else as JSON. A panic in fn
 // becomes an error. New panics when In has no JSON schema or the name is not
 // valid, because both are mistakes in the program.
 func New[In, Out any](name, description string, fn func(ctx context.Context, in In) (Out, error), opts Options) Tool {

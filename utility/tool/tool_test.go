@@ -126,6 +126,7 @@ func TestSchemaIsPlain(t *testing.T) {
 		Deep  [][]string        `json:"deep,omitempty"`
 		Env   map[string]string `json:"env,omitempty"`
 		Note  *string           `json:"note,omitempty" jsonschema:"why"`
+		Lists map[string][]int  `json:"lists,omitempty"`
 	}
 	assert.JSONEq(t, `{
 		"type": "object", "additionalProperties": false, "required": ["paths", "until"],
@@ -134,6 +135,7 @@ func TestSchemaIsPlain(t *testing.T) {
 			"until": {"type": ["null", "integer"]},
 			"deep": {"type": "array", "items": {"type": "array", "items": {"type": "string"}}},
 			"env": {"type": "object", "additionalProperties": {"type": "string"}},
+			"lists": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "integer"}}},
 			"note": {"type": "string", "description": "why"}
 		}}`, string(capture(&got).Schema))
 	_, err := capture(&got).Call(t.Context(), json.RawMessage(`{"paths":[],"until":null}`))
@@ -199,6 +201,14 @@ func TestLongResultsAreCutInTheMiddle(t *testing.T) {
 	assert.Equal(t, tool.Text(long), r)
 	r, err = call(t, strings.Repeat("x", tool.DefaultMaxResult+1), tool.Options{})
 	require.NoError(t, err)
+	assert.Positive(t, r.Truncated)
+	binary := bytes.Repeat([]byte{0x80}, 1000)
+	r, err = call(t, binary, tool.Options{MaxResult: 300})
+	require.NoError(t, err)
+	assert.True(t, utf8.ValidString(r.Text), "what is no text does not break the rest")
+	r, err = call(t, strings.Repeat("a\x80", 1000), tool.Options{MaxResult: 300})
+	require.NoError(t, err)
+	assert.True(t, utf8.ValidString(r.Text))
 	assert.Positive(t, r.Truncated)
 	r, err = call(t, "éé", tool.Options{MaxResult: 1})
 	require.NoError(t, err)
