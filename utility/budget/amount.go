@@ -39,6 +39,21 @@ type units [3]int64
 
 const perDollar = 1e9
 
+// units returns l in whole numbers. A limit too small to count is the smallest, not none,
+// and one that is not a number allows nothing.
+func (l Limits) units() units {
+	u := unitsOf(l.Money, l.Tokens, l.Steps)
+	switch {
+	case math.IsNaN(l.Money):
+		u[0] = -1
+	case l.Money > 0:
+		u[0] = max(u[0], 1)
+	case l.Money < 0:
+		u[0] = min(u[0], -1)
+	}
+	return u
+}
+
 func unitsOf(money float64, tokens, steps int64) units {
 	return units{toNano(money), tokens, steps}
 }

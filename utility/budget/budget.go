@@ -1,6 +1,7 @@
 package budget
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,7 +46,7 @@ type Budget struct {
 
 // New returns a budget of its own.
 func New(limits Limits) *Budget {
-	return &Budget{limits: unitsOf(limits.Money, limits.Tokens, limits.Steps)}
+	return &Budget{limits: limits.units()}
 }
 
 // Sub returns a budget with limits of its own whose costs are charged to b and
@@ -154,15 +155,15 @@ type Reservation struct {
 
 // Settle replaces the reservation by the actual cost, which may be less or more
 // than what was reserved: a cost that has happened counts even beyond a limit.
-// Negative parts and NaN count as what was reserved, because a cost that cannot
-// be told is not free. Only the first call of Settle or Release counts.
+// Negative parts, NaN and infinity count as what was reserved, because a cost
+// that cannot be told is not free. Only the first call of Settle or Release counts.
 func (r *Reservation) Settle(actual Amount) {
 	if r == nil {
 		return
 	}
 	cost := unitsOf(actual.Money, actual.Tokens, actual.Steps)
 	for i := range cost {
-		if cost[i] < 0 || kinds[i] == Money && math.IsNaN(actual.Money) {
+		if cost[i] < 0 || kinds[i] == Money && (math.IsNaN(actual.Money) || math.IsInf(actual.Money, 0)) {
 			cost[i] = r.amount[i]
 		}
 	}
@@ -253,7 +254,7 @@ func (b *Budget) SetLimits(limits Limits) {
 	mu := b.lock()
 	mu.Lock()
 	defer mu.Unlock()
-	b.limits = unitsOf(limits.Money, limits.Tokens, limits.Steps)
+	b.limits = limits.units()
 }
 
 // MarshalJSON returns what was used. Limits are the program's business and are
@@ -265,13 +266,20 @@ func (b *Budget) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON replaces what was used, in b alone: the budgets above have
-// states of their own.
+// states of their own. As usual, null changes nothing; a state that does not say
+// what was used is an error.
 func (b *Budget) UnmarshalJSON(data []byte) error {
+	if string(bytes.TrimSpace(data)) == "null" {
+		return nil
+	}
 	var state struct {
-		Used Amount `json:"used"`
+		Used *Amount `json:"used"`
 	}
 	if err := json.Unmarshal(data, &state); err != nil {
 		return fmt.Errorf("budget: %w", err)
+	}
+	if state.Used == nil {
+		return errors.New(`budget: state has no field "used"`)
 	}
 	used, err := state.Used.check()
 	if err != nil {

@@ -36,6 +36,10 @@ func TestReserveStopsAtEachLimit(t *testing.T) {
 		{name: "used-up steps do not stop what is no step", limits: budget.Limits{Steps: 2}, used: budget.Amount{Steps: 2}, want: budget.Amount{Money: 1}},
 		{name: "used-up money stops a call of unknown cost", limits: budget.Limits{Money: 1}, used: budget.Amount{Money: 1}, want: budget.Amount{Steps: 1}, kind: budget.Money},
 		{name: "used-up tokens do so too", limits: budget.Limits{Tokens: 1}, used: budget.Amount{Tokens: 3}, kind: budget.Tokens},
+		{name: "a tiny limit is a limit", limits: budget.Limits{Money: 1e-12}, want: budget.Amount{Money: 0.01}, kind: budget.Money},
+		{name: "a tiny negative limit allows nothing", limits: budget.Limits{Money: -1e-12}, kind: budget.Money},
+		{name: "NaN allows nothing", limits: budget.Limits{Money: math.NaN()}, kind: budget.Money},
+		{name: "an infinite limit is none", limits: budget.Limits{Money: math.Inf(1)}, want: budget.Amount{Money: 1e6}},
 		{name: "negative limit", limits: budget.Limits{Steps: -1}, want: budget.Amount{Steps: 1}, kind: budget.Steps},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -139,7 +143,7 @@ func TestWhatIsNoCostIsRefused(t *testing.T) {
 	}
 	assert.Zero(t, b.Used())
 
-	for _, a := range []budget.Amount{{Money: -1, Tokens: 1}, {Money: math.NaN(), Tokens: 1}, {Money: 2, Tokens: -5}} {
+	for _, a := range []budget.Amount{{Money: -1, Tokens: 1}, {Money: math.NaN(), Tokens: 1}, {Money: math.Inf(1), Tokens: 1}, {Money: 2, Tokens: -5}} {
 		b := budget.New(budget.Limits{})
 		r, err := b.Reserve(budget.Amount{Money: 2, Tokens: 1})
 		require.NoError(t, err)
@@ -184,10 +188,12 @@ func TestUsedSurvivesACheckpoint(t *testing.T) {
 	assert.Equal(t, b.Used(), restored.Used())
 	assert.EqualValues(t, 7, restored.Remaining().Steps)
 
-	for _, bad := range []string{`{"used":{"money":-1}}`, `{"used":{"tokens":"many"}}`, `[]`} {
+	for _, bad := range []string{`{"used":{"money":-1}}`, `{}`, `{"used":null}`, `{"used":{"tokens":"many"}}`, `[]`} {
 		require.Error(t, json.Unmarshal([]byte(bad), restored))
 		assert.Equal(t, b.Used(), restored.Used(), "bad input changes nothing")
 	}
+	require.NoError(t, json.Unmarshal([]byte("null"), restored))
+	assert.Equal(t, b.Used(), restored.Used())
 	restored.Reset("chat")
 	assert.Equal(t, b.Used(), restored.Used())
 	restored.Reset("all")
