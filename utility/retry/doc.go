@@ -1,5 +1,5 @@
 // Package retry calls a function again when it fails: after 500 ms, 1 s and 2 s
-// by default, each spread by jitter so that many callers do not come back at the
+// by default, each spread by a jitter of up to a quarter so that many callers do not come back at the
 // same moment.
 //
 //	err := retry.Do(ctx, retry.Policy{}, func(ctx context.Context) error {

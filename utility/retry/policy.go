@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"math"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -19,7 +20,8 @@ const (
 )
 
 // Policy says how often, when and on which errors to try again. The zero value
-// tries four times, with pauses of 500 ms, 1 s and 2 s.
+// tries four times, with pauses of 500 ms, 1 s and 2 s, each longer or shorter by
+// up to a quarter.
 type Policy struct {
 	// Retries is the number of attempts after the first one. 0 means
 	// [DefaultRetries], negative means none.
@@ -87,6 +89,9 @@ func (p Policy) withDefaults() Policy {
 	if p.MaxDelay <= 0 {
 		p.MaxDelay = DefaultMaxDelay
 	}
+	// No pause may overflow with its jitter.
+	p.MaxDelay = min(p.MaxDelay, math.MaxInt64/4)
+	p.Initial = min(p.Initial, p.MaxDelay)
 	if p.Jitter == 0 {
 		p.Jitter = DefaultJitter
 	}

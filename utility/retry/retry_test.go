@@ -185,6 +185,18 @@ func TestJitterSpreadsPausesAndKeepsTheBounds(t *testing.T) {
 	})
 }
 
+func TestHugePausesDoNotOverflow(t *testing.T) {
+	for range 100 {
+		for d := range (retry.Policy{Initial: math.MaxInt64, MaxDelay: math.MaxInt64, Multiplier: math.Inf(1), Jitter: 0.5}).Delays() {
+			assert.Greater(t, d, 1000*time.Hour)
+		}
+		for d := range (retry.Policy{Initial: math.MaxInt64, Jitter: 1, MaxDelay: time.Hour}).Delays() {
+			assert.GreaterOrEqual(t, d, time.Duration(0))
+			assert.LessOrEqual(t, d, time.Hour)
+		}
+	}
+}
+
 func TestOnFailureSeesEveryFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var failures []retry.Failure
