@@ -36,7 +36,7 @@ func Abandon[T any](ctx context.Context, g *Group, name string, fn func(context.
 			value, err = fn(ctx)
 			return err
 		})
-	})
+	}, func() { close(c.done) })
 	if err != nil {
 		return zero, err
 	}
@@ -57,7 +57,7 @@ func Abandon[T any](ctx context.Context, g *Group, name string, fn func(context.
 
 // call decides whether a result is in time.
 type call[T any] struct {
-	done chan struct{} // closed when value and err are set in time
+	done chan struct{} // closed when the task is over and its slot is free
 
 	mu    sync.Mutex
 	left  bool // the caller is gone
@@ -81,7 +81,6 @@ func (c *call[T]) end(ctx context.Context, g *Group, name string, value T, err e
 	left := c.left
 	if !left {
 		c.value, c.err = value, err
-		close(c.done)
 	}
 	c.mu.Unlock()
 	if !left {

@@ -33,7 +33,8 @@ type Options struct {
 	Limit int
 
 	// OnError, when set, is told about every task that failed, instead of the
-	// log. It is called in the task's goroutine; calls may overlap.
+	// log. It is called in the task's goroutine; calls may overlap. Its own panics
+	// are logged.
 	OnError func(name string, err error)
 
 	// Logger receives the errors and panics of tasks. Nil means slog.Default().
@@ -150,12 +151,12 @@ func (g *Group) detached(ctx context.Context, name string, fn func(context.Conte
 		err := errGoexit // unless protect returns
 		defer func() { g.report(ctx, name, err) }()
 		err = protect(ctx, fn)
-	})
+	}, nil)
 }
 
 func (g *Group) acquire(ctx context.Context, name string) error {
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("task %s: %w", name, context.Cause(ctx))
+		return fmt.Errorf("task %s: %w", name, contextError(ctx))
 	}
 	if g.slots == nil {
 		return nil
@@ -164,7 +165,7 @@ func (g *Group) acquire(ctx context.Context, name string) error {
 	case g.slots <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("task %s: waiting for one of %d to end: %w", name, g.opts.Limit, context.Cause(ctx))
+		return fmt.Errorf("task %s: waiting for one of %d to end: %w", name, g.opts.Limit, contextError(ctx))
 	case <-g.ctx.Done():
 		return fmt.Errorf("task %s: %w", name, ErrClosed)
 	}
@@ -176,8 +177,9 @@ func (g *Group) release() {
 	}
 }
 
-// start runs a task in the slot that it has been given.
-func (g *Group) start(ctx context.Context, name string, run func(context.Context)) error {
+// start runs a task in the slot that it has been given. When it is over and its
+// slot is free again, ended is called if it is not nil.
+func (g *Group) start(ctx context.Context, name string, run func(context.Context), ended func()) error {
 	g.mu.Lock()
 	if g.closed {
 		g.mu.Unlock()
@@ -198,6 +200,9 @@ func (g *Group) start(ctx context.Context, name string, run func(context.Context
 			cancel(nil)
 			g.release()
 			g.ended(id)
+			if ended != nil {
+				ended()
+			}
 		}()
 		run(ctx)
 	}()
@@ -232,10 +237,10 @@ func (g *Group) report(ctx context.Context, name string, err error) {
 	if err == nil {
 		return
 	}
-	if ctx.Err() != nil && g.ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, ErrClosed)) {
+	panicked, isPanic := errors.AsType[*PanicError](err)
+	if !isPanic && ctx.Err() != nil && g.ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, ErrClosed)) {
 		return // it did as it was told
 	}
-	panicked, isPanic := errors.AsType[*PanicError](err)
 	g.mu.Lock()
 	g.stats.Failed++
 	if isPanic {
@@ -243,8 +248,15 @@ func (g *Group) report(ctx context.Context, name string, err error) {
 	}
 	g.mu.Unlock()
 	if g.opts.OnError != nil {
-		g.opts.OnError(name, err)
-		return
+		broken := protect(ctx, func(context.Context) error {
+			g.opts.OnError(name, err)
+			return nil
+		})
+		if broken == nil {
+			return
+		}
+		panicked, isPanic = errors.AsType[*PanicError](broken)
+		err = fmt.Errorf("%w; Options.OnError could not be told: %w", err, broken)
 	}
 	logger := g.opts.Logger
 	if logger == nil {
@@ -279,7 +291,7 @@ func (g *Group) Wait(ctx context.Context) error {
 	if len(names) == 0 {
 		return nil
 	}
-	return &RunningError{Names: names, Err: context.Cause(ctx)}
+	return &RunningError{Names: names, Err: contextError(ctx)}
 }
 
 // Close cancels all tasks, refuses new ones and waits until every task has

@@ -257,6 +257,56 @@ func TestAbandon(t *testing.T) {
 	})
 }
 
+func TestAPanicIsNoObedience(t *testing.T) {
+	var f failures
+	g := task.NewGroup(task.Options{OnError: f.add})
+	require.NoError(t, g.Detach(t.Context(), "panics when closed", func(ctx context.Context) error {
+		<-ctx.Done()
+		panic(ctx.Err())
+	}))
+	closeGroup(t, g)
+	var p *task.PanicError
+	require.ErrorAs(t, f.all["panics when closed"], &p)
+}
+
+func TestABrokenOnErrorLosesNothing(t *testing.T) {
+	var log bytes.Buffer
+	g := task.NewGroup(task.Options{
+		OnError: func(string, error) { panic("no connection") },
+		Logger:  slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	require.NoError(t, g.Detach(t.Context(), "index", func(context.Context) error { return io.EOF }))
+	closeGroup(t, g)
+	assert.Contains(t, log.String(), `task=index error="EOF; Options.OnError could not be told: panic: no connection" stack=`)
+}
+
+func TestErrorsAreTheContextsAndItsCause(t *testing.T) {
+	g := task.NewGroup(task.Options{Limit: 1})
+	release := make(chan struct{})
+	require.NoError(t, g.Detach(t.Context(), "holds the slot", func(context.Context) error { <-release; return nil }))
+	cause := errors.New("escape")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	for _, err := range []error{g.Go(ctx, "x", nil), g.Wait(ctx), g.Close(ctx)} {
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, cause)
+	}
+	close(release)
+	closeGroup(t, g)
+}
+
+func TestTheSlotIsFreeWhenAbandonReturns(t *testing.T) {
+	g := task.NewGroup(task.Options{Limit: 1})
+	for range 2000 {
+		_, err := task.Abandon(t.Context(), g, "a", func(context.Context) (int, error) { return 1, nil }, nil)
+		require.NoError(t, err)
+		require.Zero(t, g.Stats().Running)
+		require.NoError(t, g.Detach(t.Context(), "b", func(context.Context) error { return nil }))
+		require.NoError(t, g.Wait(t.Context()))
+	}
+	closeGroup(t, g)
+}
+
 func TestDefaultGroup(t *testing.T) {
 	done := make(chan struct{})
 	require.NoError(t, task.Detach(t.Context(), "one", func(context.Context) error { close(done); return nil }))
