@@ -56,6 +56,21 @@ func workspacePolicy(yes bool) aiclient.Policy {
 	return policy
 }
 
+// saveBefore returns a function that saves the working tree, uncommitted files of
+// the user included, before the first tool call of an input that may change it.
+func (w *workshop) saveBefore(tools []tool.Tool) func(context.Context, aiclient.ToolCall) error {
+	harmless := map[string]bool{}
+	for _, t := range tools {
+		harmless[t.Name] = t.Annotations.ReadOnly
+	}
+	return func(ctx context.Context, call aiclient.ToolCall) error {
+		if harmless[call.Name] {
+			return nil
+		}
+		return w.snapshot.BeforeWrite(ctx)
+	}
+}
+
 // approve asks the person at the terminal.
 func (w *workshop) approve(ctx context.Context, question aiclient.Approval) (aiclient.Decision, error) {
 	if !w.interactive {

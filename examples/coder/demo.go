@@ -21,10 +21,11 @@ const demoTask = "The tests of this module fail. Find out why and repair the cod
 //go:embed all:demo
 var demoFiles embed.FS
 
-// writeDemo creates the demonstration's repository in a new temporary directory
-// and returns its path. It is kept, so that the user can look at the result.
-func writeDemo(ctx context.Context) (string, error) {
-	dir, err := os.MkdirTemp("", "tokenring-coder-")
+// writeDemo creates the demonstration's repository in a new directory below
+// parent, "" being that for temporary files, and returns its path. It is kept,
+// so that the user can look at the result.
+func writeDemo(ctx context.Context, parent string) (string, error) {
+	dir, err := os.MkdirTemp(parent, "tokenring-coder-")
 	if err != nil {
 		return "", fmt.Errorf("demonstration repository: %w", err)
 	}

@@ -125,8 +125,7 @@ func inRepo(t *testing.T, dir, name string, args ...string) string {
 // demoRepo writes the demonstration's repository for runs with -dir.
 func demoRepo(t *testing.T) string {
 	t.Helper()
-	t.Setenv("TMPDIR", t.TempDir())
-	dir, err := writeDemo(t.Context())
+	dir, err := writeDemo(t.Context(), t.TempDir())
 	require.NoError(t, err)
 	return dir
 }
@@ -153,6 +152,7 @@ func model(t *testing.T, script aitest.Script) (*aitest.Server, []string) {
 }
 
 func TestDemonstrationIsRepairedAndCommitted(t *testing.T) {
+	t.Parallel()
 	out := newProgram(t).run()
 	require.Equal(t, exitGreen, out.status)
 	assert.Contains(t, out.stdout, "the replies are written in advance")
@@ -167,6 +167,7 @@ func TestDemonstrationIsRepairedAndCommitted(t *testing.T) {
 }
 
 func TestWithoutTheEditTheTestsStayRed(t *testing.T) {
+	t.Parallel()
 	dir := demoRepo(t)
 	_, flags := model(t, func(aitest.Request) aitest.Reply { return aitest.Text("All is well.") })
 	out := newProgram(t).run(append(flags, "-dir", dir, "-max-repairs", "1", demoTask)...)
@@ -199,6 +200,7 @@ func badRepair(req aitest.Request) aitest.Reply {
 }
 
 func TestSecondRepairSucceeds(t *testing.T) {
+	t.Parallel()
 	dir := demoRepo(t)
 	server, flags := model(t, badRepair)
 	out := newProgram(t).run(append(flags, "-dir", dir, "-json", demoTask)...)
@@ -218,6 +220,7 @@ func TestSecondRepairSucceeds(t *testing.T) {
 }
 
 func TestRepairsExhausted(t *testing.T) {
+	t.Parallel()
 	dir := demoRepo(t)
 	_, flags := model(t, func(req aitest.Request) aitest.Reply {
 		if req.LastUser() != demoTask {
@@ -233,6 +236,7 @@ func TestRepairsExhausted(t *testing.T) {
 }
 
 func TestEndpointUnreachable(t *testing.T) {
+	t.Parallel()
 	dir := demoRepo(t)
 	server := aitest.NewServer(nil, func(aitest.Request) aitest.Reply { return aitest.Reply{} })
 	server.Close() // nobody listens at its port any more
@@ -243,6 +247,7 @@ func TestEndpointUnreachable(t *testing.T) {
 }
 
 func TestChangesOfTheUserAreNeitherLostNorCommitted(t *testing.T) {
+	t.Parallel()
 	dir := demoRepo(t)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "README.md"), []byte("my own words\n"), 0o644))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "notes.txt"), []byte("untracked\n"), 0o644))
@@ -258,9 +263,14 @@ func TestChangesOfTheUserAreNeitherLostNorCommitted(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(dir, "README.md"))
 	require.NoError(t, err)
 	assert.Equal(t, "my own words\n", string(data))
+
+	snapshot, _, _ := strings.Cut(inRepo(t, dir, "git", "for-each-ref", "--format=%(objectname)", "refs/tokenring/snapshots"), "\n")
+	require.NotEmpty(t, snapshot, "the tree was saved before the first edit")
+	assert.Equal(t, "my own words", inRepo(t, dir, "git", "show", snapshot+":README.md"))
 }
 
 func TestFileThatBothChangedIsLeftOut(t *testing.T) {
+	t.Parallel()
 	dir := demoRepo(t)
 	file := filepath.Join(dir, basketFile)
 	data, err := os.ReadFile(file)
@@ -277,6 +287,7 @@ func TestFileThatBothChangedIsLeftOut(t *testing.T) {
 }
 
 func TestNotARepository(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/x\n"), 0o644))
 	out := newProgram(t).run("-base-url", "http://127.0.0.1:1/v1", "-dir", dir, demoTask)
@@ -286,6 +297,7 @@ func TestNotARepository(t *testing.T) {
 }
 
 func TestNoCommit(t *testing.T) {
+	t.Parallel()
 	dir := demoRepo(t)
 	_, flags := model(t, scriptedReply)
 	out := newProgram(t).run(append(flags, "-dir", dir, "-no-commit", demoTask)...)
@@ -295,6 +307,7 @@ func TestNoCommit(t *testing.T) {
 }
 
 func TestCommandLine(t *testing.T) {
+	t.Parallel()
 	empty := t.TempDir()
 	for name, test := range map[string]struct {
 		args   []string
@@ -394,8 +407,10 @@ var killPoints = map[string]func(agent.Event) bool{
 }
 
 func TestKilledRunIsFinishedByResume(t *testing.T) {
+	t.Parallel()
 	for name, at := range killPoints {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir := demoRepo(t)
 			server, flags := model(t, scriptedReply)
 			p := newProgram(t)
@@ -420,6 +435,7 @@ func TestKilledRunIsFinishedByResume(t *testing.T) {
 }
 
 func TestInterruptSavesAndResumeFinishes(t *testing.T) {
+	t.Parallel()
 	dir := demoRepo(t)
 	_, flags := model(t, script)
 	p := newProgram(t)

@@ -84,7 +84,7 @@ func complete(ctx context.Context, cfg *config) error {
 		return err
 	}
 	if cfg.Dir == "" {
-		dir, err := writeDemo(ctx)
+		dir, err := writeDemo(ctx, "")
 		if err != nil {
 			return setupFailure(err)
 		}

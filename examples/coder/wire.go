@@ -33,12 +33,14 @@ func (w *workshop) wire(ctx context.Context, a *agent.Agent) (err error) {
 		return setupFailure(err)
 	}
 	spec, _ := catalogue.Default().Find(w.chat.Model().Provider, w.chat.Model().ID) // zero when it is not known
+	tools := slices.Concat(w.files.Tools(), w.repo.Tools(), w.tests.Tools(), w.notes.Tools())
 	w.conv = aiclient.NewConversation(w.chat, aiclient.ConversationOptions{
 		System:     systemPrompt(w.cfg),
-		Tools:      slices.Concat(w.files.Tools(), w.repo.Tools(), w.tests.Tools(), w.notes.Tools()),
+		Tools:      tools,
 		Context:    w.notes.Context,
 		Policy:     workspacePolicy(w.cfg.Yes),
 		Approve:    w.approve,
+		BeforeTool: w.saveBefore(tools),
 		Checkpoint: a.Step,
 		Trace:      w.conversationTrace(),
 
@@ -46,6 +48,7 @@ func (w *workshop) wire(ctx context.Context, a *agent.Agent) (err error) {
 		ContextLimit: spec.Context,
 	})
 	w.commit = git.NewAutoCommit(w.repo, git.AutoCommitOptions{Passed: w.tests.Passed, Disabled: w.cfg.NoCommit, OnCommit: w.committed, OnSkipped: w.leftOut})
+	w.snapshot = git.NewAutoSnapshot(w.repo, git.AutoSnapshotOptions{})
 	w.repair = testing.NewAutoRepair(w.tests, testing.AutoRepairOptions{
 		MaxAttempts: w.cfg.MaxRepairs,
 		Disabled:    w.cfg.MaxRepairs == 0,
@@ -66,7 +69,7 @@ func (w *workshop) wire(ctx context.Context, a *agent.Agent) (err error) {
 	})
 	return errors.Join(
 		a.Attach("conversation", w.conv), a.Attach("memory", w.notes), a.Attach("files", w.files), a.Attach("queue", w.work),
-		a.Attach("tests", w.tests), a.Attach("repair", w.repair), a.Attach("commit", w.commit), a.Attach("progress", w.progress),
+		a.Attach("tests", w.tests), a.Attach("repair", w.repair), a.Attach("commit", w.commit), a.Attach("snapshot", w.snapshot), a.Attach("progress", w.progress),
 		a.Command("file", w.files), a.Command("memory", w.notes), a.Command("queue", w.work),
 		a.Command("test", w.tests), a.Command("repair", w.repair), a.Command("git", w.repo),
 		a.Hook(agent.AfterChat, "auto-test", w.auto.AfterChat),

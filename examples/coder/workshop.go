@@ -42,6 +42,7 @@ type workshop struct {
 	worker   *queue.Worker
 	conv     *aiclient.Conversation
 	commit   *git.AutoCommit
+	snapshot *git.AutoSnapshot
 	auto     *testing.AutoTest
 	repair   *testing.AutoRepair
 	progress *progress
@@ -54,6 +55,7 @@ type workshop struct {
 func (w *workshop) handle(ctx context.Context, _ *agent.Agent, in agent.Input) error {
 	var err error
 	if w.progress.begin(in.ID) {
+		w.snapshot.Begin(in.Text)
 		_, err = w.conv.Send(ctx, in.Text)
 	} else {
 		_, err = w.conv.Continue(ctx)
