@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -45,14 +46,15 @@ type Result[V any] struct {
 }
 
 // LoadFunc loads keys, which are distinct, and returns one result for each in the
-// same order. An error stands for the same error for every key.
+// order in which it got them. An error stands for the same error for every key.
+// The slice is the function's own.
 type LoadFunc[K comparable, V any] func(ctx context.Context, keys []K) ([]Result[V], error)
 
 // ByKey makes a LoadFunc of a function that returns what it has found by key. A
 // key that is not in the map fails with [ErrNotFound].
 func ByKey[K comparable, V any](load func(ctx context.Context, keys []K) (map[K]V, error)) LoadFunc[K, V] {
 	return func(ctx context.Context, keys []K) ([]Result[V], error) {
-		found, err := load(ctx, keys)
+		found, err := load(ctx, slices.Clone(keys)) // which it may sort
 		if err != nil {
 			return nil, err
 		}

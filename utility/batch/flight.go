@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 )
@@ -119,7 +120,9 @@ func (b *Batcher[K, V]) run(bt *batch[K, V]) {
 	// A load function that does not heed its context does not hold up its callers.
 	defer context.AfterFunc(ctx, func() { b.end(bt, nil, context.Cause(ctx)) })()
 
-	results, err = protect(ctx, b.load, bt.keys)
+	// A copy, because a function that changes its keys, sorts them for instance, must
+	// not change which keys this batch is about.
+	results, err = protect(ctx, b.load, slices.Clone(bt.keys))
 	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
 		// The cause says more than the bare "context deadline exceeded".
 		err = fmt.Errorf("%w (%w)", cause, err)
