@@ -64,8 +64,7 @@ func (h *HeadTail) Len() int64 { return h.total }
 // Dropped returns how many of them [HeadTail.Bytes] does not show. A rune that
 // the cut would split counts as dropped as a whole.
 func (h *HeadTail) Dropped() int64 {
-	head, _, _, dropped := h.parts()
-	_ = head
+	_, _, _, dropped := h.parts()
 	return dropped
 }
 

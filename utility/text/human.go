@@ -18,34 +18,35 @@ func Bytes(n int64) string {
 
 // Duration renders d with about three digits: 850ms, 1.23s, 2m5s, 3h20m.
 func Duration(d time.Duration) string {
-	switch a := d.Abs(); {
-	case a < time.Millisecond:
+	if a := d.Abs(); a < time.Minute {
+		unit := time.Duration(1)
+		for a >= 1000*unit {
+			unit *= 10
+		}
+		d = d.Round(unit)
+	} else if a < time.Hour {
+		d = d.Round(time.Second)
+	}
+	if d.Abs() < time.Hour {
 		return d.String()
-	case a < time.Second:
-		return d.Round(time.Millisecond).String()
-	case a < time.Minute:
-		return d.Round(10 * time.Millisecond).String()
-	case a < time.Hour:
-		return d.Round(time.Second).String()
 	}
 	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
 }
 
 // Table renders a Markdown table. Cells are padded to the width of their column;
-// line breaks and '|' in them are escaped. Missing cells are empty, and cells
-// without a header are left out.
+// line breaks and '|' in them are escaped, and a tab becomes a space. Missing
+// cells are empty, and cells without a header are left out.
 func Table(header []string, rows [][]string) string {
 	if len(header) == 0 {
 		return ""
 	}
-	escape := strings.NewReplacer("|", `\|`, "\r\n", "<br>", "\n", "<br>", "\r", "<br>")
 	widths := make([]int, len(header))
 	all := append([][]string{header}, rows...)
 	cells := make([][]string, len(all))
 	for i, row := range all {
 		cells[i] = make([]string, len(header))
 		for j := range min(len(row), len(header)) {
-			cells[i][j] = escape.Replace(row[j])
+			cells[i][j] = escapeCell(row[j])
 		}
 		for j, cell := range cells[i] {
 			widths[j] = max(widths[j], Width(cell), 3)
@@ -65,4 +66,24 @@ func Table(header []string, rows [][]string) string {
 		}
 	}
 	return b.String()
+}
+
+var cellEscaper = strings.NewReplacer("|", `\|`, "\r\n", "<br>", "\n", "<br>", "\r", "<br>", "\t", " ")
+
+// escapeCell also doubles the backslashes before a '|', which would otherwise
+// take away the meaning of the one that is added.
+func escapeCell(s string) string {
+	if strings.Contains(s, `\|`) {
+		var b strings.Builder
+		for before, after, found := strings.Cut(s, "|"); ; before, after, found = strings.Cut(after, "|") {
+			b.WriteString(before)
+			if !found {
+				break
+			}
+			b.WriteString(before[len(strings.TrimRight(before, `\`)):])
+			b.WriteByte('|')
+		}
+		s = b.String()
+	}
+	return cellEscaper.Replace(s)
 }

@@ -1,6 +1,9 @@
 package text
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Quote joins words to a command line of a POSIX shell that means exactly these
 // words. Words that need no quotes get none.
@@ -15,10 +18,18 @@ func Quote(words ...string) string {
 	return b.String()
 }
 
+// reserved are the words that begin a construct of some shell when they come
+// first and unquoted; those with other characters than letters are quoted
+// anyway.
+var reserved = []string{
+	"case", "coproc", "do", "done", "elif", "else", "esac", "fi", "for", "function",
+	"if", "in", "namespace", "select", "then", "time", "until", "while",
+}
+
 // quoteWord writes one word. An unquoted first word with '=' would be an
 // assignment.
 func quoteWord(b *strings.Builder, w string, first bool) {
-	if w != "" && !(first && strings.Contains(w, "=")) && strings.IndexFunc(w, needsQuote) < 0 {
+	if w != "" && !(first && (strings.Contains(w, "=") || slices.Contains(reserved, w))) && strings.IndexFunc(w, needsQuote) < 0 {
 		b.WriteString(w)
 		return
 	}

@@ -21,6 +21,7 @@ var quoted = []struct {
 	{[]string{"$(rm -rf /)", "`x`", "a;b", "a\nb", "~", "*", "!x", "#c", "{a,b}", "\\"},
 		"'$(rm -rf /)' '`x`' 'a;b' 'a\nb' '~' '*' '!x' '#c' '{a,b}' '\\'"},
 	{[]string{"A=1", "B=2"}, `'A=1' B=2`},
+	{[]string{"time", "if"}, `'time' if`},
 	{[]string{"äöü", "世界"}, `'äöü' '世界'`},
 	{[]string{"\xff\xfe"}, "'\xff\xfe'"},
 }
