@@ -115,6 +115,7 @@ func (w *workshop) conversationTrace() aiclient.ConversationTrace {
 				}
 			}
 		},
+		StepEnd: w.timing.stepEnd,
 		ToolStart: func(_ context.Context, call aiclient.ToolCall) {
 			w.agent.Emit(agent.ToolStarted{Call: agentCall(call)})
 		},

@@ -22,10 +22,11 @@ type config struct {
 	NoCommit   bool
 
 	// The following belong to one run and are not saved.
-	Yes    bool   `json:"-"`
-	JSON   bool   `json:"-"`
-	Resume string `json:"-"`
-	State  string `json:"-"`
+	Yes     bool   `json:"-"`
+	JSON    bool   `json:"-"`
+	Resume  string `json:"-"`
+	Inspect bool   `json:"-"`
+	State   string `json:"-"`
 }
 
 const usage = `coder repairs and extends a git repository: it chats with a model that may
@@ -53,6 +54,7 @@ func parseConfig(args []string, stderr io.Writer) (config, error) {
 	flags.BoolVar(&c.Yes, "yes", false, "approve every command without asking")
 	flags.BoolVar(&c.JSON, "json", false, "print one JSON event a line")
 	flags.BoolVar(&c.NoCommit, "no-commit", false, "leave the changes uncommitted")
+	flags.BoolVar(&c.Inspect, "inspect", false, "serve a local web page that shows and steers the run, and open it")
 	flags.StringVar(&c.Resume, "resume", "", "continue the agent `id` from its newest checkpoint")
 	flags.StringVar(&c.State, "state", "", "keep checkpoints in `path` (default: in the user's configuration directory)")
 

@@ -46,9 +46,15 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "coder: %v\n", err)
 		return exitStatus(err)
 	}
-	if isTerminal(stdin) && !cfg.JSON {
-		s.shop.interactive = true
+	s.terminal = isTerminal(stdin) && !cfg.JSON
+	s.shop.interactive = s.terminal || cfg.Inspect
+	if s.terminal {
 		go s.listen(stdin) // ends with the process
+	}
+	if s.terminal && s.inspector != nil {
+		if err := s.inspector.Open(); err != nil {
+			fmt.Fprintf(stderr, "coder: %v; open the inspector's address by hand\n", err)
+		}
 	}
 	return s.work(ctx)
 }

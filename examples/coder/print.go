@@ -123,6 +123,9 @@ func (p *printer) own(event agent.Custom) {
 		}
 		p.line("tests:      %s", r.Tests)
 		p.line("agent:      %s (continue a run that was cut off with -resume %s)", r.Agent, r.Agent)
+		if r.Inspector != "" {
+			p.line("inspector:  %s", r.Inspector)
+		}
 	case eventTests:
 		p.tests(read[testsReport](event))
 	case eventRepair:

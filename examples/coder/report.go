@@ -24,6 +24,7 @@ type setupReport struct {
 	Tests      string `json:"tests"`
 	Agent      string `json:"agent"`
 	Resumed    bool   `json:"resumed,omitempty"`
+	Inspector  string `json:"inspector,omitempty"` // address of the page
 }
 
 // testsReport is one run of the tests. State is "running", "passed", "failed"

@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/tokenring-ai/tokenring-go/agent"
+	"github.com/tokenring-ai/tokenring-go/examples/inspector/inspect"
 )
 
 // agentType is the name of the only type of agent here.
@@ -22,11 +23,14 @@ const agentType = "coder"
 // session is one run of the program: an agent, new or restored, and the printer
 // of its events.
 type session struct {
-	manager *agent.Manager
-	shop    *workshop
-	printer *printer
-	resumed bool
-	close   []func() // in the order of opening
+	manager  *agent.Manager
+	shop     *workshop
+	printer  *printer
+	resumed  bool
+	terminal bool // a person sits at a terminal
+
+	inspector *inspect.Server // nil without -inspect
+	close     []func()        // in the order of opening
 }
 
 // open prepares everything and spawns or restores the agent.
@@ -62,7 +66,7 @@ func open(ctx context.Context, cfg config, p *printer) (s *session, err error) {
 			}
 			return s, asSetupFailure(err)
 		}
-		return s, s.shop.prepare(ctx)
+		return s, s.begin(ctx)
 	}
 	if err := complete(ctx, &cfg); err != nil {
 		return s, err
@@ -75,7 +79,18 @@ func open(ctx context.Context, cfg config, p *printer) (s *session, err error) {
 	if _, err := s.manager.Spawn(ctx, agentType, agent.SpawnOptions{ID: id, Config: saved}); err != nil {
 		return s, asSetupFailure(err)
 	}
-	return s, s.shop.prepare(ctx)
+	return s, s.begin(ctx)
+}
+
+// begin makes a wired agent ready to work.
+func (s *session) begin(ctx context.Context) error {
+	if err := s.shop.prepare(ctx); err != nil {
+		return err
+	}
+	if !s.shop.cfg.Inspect {
+		return nil
+	}
+	return s.startInspector()
 }
 
 // complete fills in what a new agent needs and the user did not say.
@@ -110,7 +125,7 @@ func (s *session) setUp(ctx context.Context, a *agent.Agent, flags config) error
 	if err := json.Unmarshal(a.Config(), &w.cfg); err != nil {
 		return setupFailure(fmt.Errorf("saved configuration: %w", err))
 	}
-	w.cfg.Yes, w.cfg.JSON, w.cfg.State = flags.Yes, flags.JSON, flags.State
+	w.cfg.Yes, w.cfg.JSON, w.cfg.State, w.cfg.Inspect = flags.Yes, flags.JSON, flags.State, flags.Inspect
 	if s.resumed {
 		overrideConfig(&w.cfg, flags)
 	}
@@ -148,10 +163,14 @@ func (s *session) work(ctx context.Context) int {
 	following, stopFollowing := context.WithCancel(context.WithoutCancel(ctx))
 	after := w.agent.LastSeq()
 	printing.Go(func() { s.printer.follow(following, w.agent, after) })
-	emit(w.agent, eventSetup, setupReport{
+	setup := setupReport{
 		Repository: w.cfg.Dir, Model: w.cfg.Model, Scripted: w.cfg.Model == scriptedModel,
 		Tests: w.cfg.Test, Agent: w.agent.ID(), Resumed: s.resumed,
-	})
+	}
+	if s.inspector != nil {
+		setup.Inspector = s.inspector.URL
+	}
+	emit(w.agent, eventSetup, setup)
 
 	err := w.run(ctx)
 
@@ -161,6 +180,10 @@ func (s *session) work(ctx context.Context) int {
 	emit(w.agent, eventResult, result)
 	printing.Wait()
 	stopFollowing()
+	if s.inspector != nil && s.terminal && ctx.Err() == nil {
+		s.printer.line("the inspector stays open until you interrupt (Ctrl-C)")
+		<-ctx.Done()
+	}
 	s.shutdown()
 	return result.Exit
 }

@@ -46,6 +46,7 @@ type workshop struct {
 	auto     *testing.AutoTest
 	repair   *testing.AutoRepair
 	progress *progress
+	timing   timing
 
 	halt context.CancelCauseFunc // ends the run that is under way
 }
