@@ -71,6 +71,36 @@ func WithRequest(change func(r *Request)) Middleware {
 	}
 }
 
+// WithoutStreaming returns a middleware that asks for whole replies and hands out
+// their parts as a stream, for services whose streams are broken and for
+// comparing the two.
+func WithoutStreaming() Middleware {
+	return func(next Chat) Chat {
+		return &wrapped{
+			Chat: next,
+			stream: func(ctx context.Context, req *Request) iter.Seq2[Part, error] {
+				return func(yield func(Part, error) bool) {
+					r, err := next.Generate(ctx, req)
+					if err != nil {
+						yield(Part{}, err)
+						return
+					}
+					for i, p := range r.Message.Parts {
+						p.Index = int32(i) // keeps neighbours of a kind apart
+						if !yield(p, nil) {
+							return
+						}
+					}
+					finish := r.Finish
+					finish.Provider = r.Message.Provider
+					yield(Part{Kind: KindFinish, Finish: &finish}, nil)
+				}
+			},
+			generate: next.Generate,
+		}
+	}
+}
+
 // WithValidation returns a middleware that refuses requests that cannot be sent,
 // see [Validate], with an [*APIError] of class [ClassBadRequest].
 func WithValidation(rules Rules) Middleware {

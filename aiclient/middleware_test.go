@@ -368,3 +368,36 @@ func TestLoggingAndValidation(t *testing.T) {
 	require.ErrorIs(t, err, aiclient.ClassBadRequest)
 	require.ErrorContains(t, err, "the request cannot be sent to this model: there are no messages")
 }
+
+func TestWithoutStreaming(t *testing.T) {
+	second := aiclient.Text("second")
+	second.Index = 1
+	model := replies([]aiclient.Part{
+		aiclient.Reasoning("hm"), aiclient.Text("first"), second,
+		aiclient.ToolCallPart(aiclient.ToolCall{ID: "1", Name: "echo", Arguments: `{"text":"x"}`}),
+		finish(aiclient.FinishToolCalls),
+	})
+	whole, err := model.Generate(t.Context(), hello())
+	require.NoError(t, err)
+	require.Len(t, whole.Message.Parts, 4)
+
+	model.requests = nil
+	chat := aiclient.Wrap(model, aiclient.WithoutStreaming())
+	parts := 0
+	for _, err := range chat.Stream(t.Context(), hello()) {
+		require.NoError(t, err)
+		if parts++; parts == 2 {
+			break
+		}
+	}
+	assert.Equal(t, 2, parts, "a consumer may stop")
+
+	model.requests = nil
+	again, err := aiclient.Collect(chat.Stream(t.Context(), hello()))
+	require.NoError(t, err)
+	assert.Equal(t, whole.Message, again.Message)
+	assert.Equal(t, whole.Finish, again.Finish)
+
+	_, err = aiclient.Collect(aiclient.Wrap(flaky(1, apiError(aiclient.ClassAuth)), aiclient.WithoutStreaming()).Stream(t.Context(), hello()))
+	assert.ErrorIs(t, err, aiclient.ClassAuth)
+}
