@@ -8,8 +8,10 @@ import { Events } from "./events.js";
 import { Checkpoints } from "./checkpoints.js";
 
 const $ = (id) => document.getElementById(id);
-const events = new Events($("events"));
 const checkpoints = new Checkpoints($("checkpoint-list"), $("checkpoint-view"), $("compare"));
+const events = new Events($("events"), (event) => {
+  if (event.kind === "checkpoint" && $("checkpoints").open) checkpoints.list(chosen);
+});
 let chosen = decodeURIComponent(location.hash.slice(1));
 
 function choose(id) {

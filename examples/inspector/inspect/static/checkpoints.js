@@ -13,18 +13,22 @@ export class Checkpoints {
   async list(agent) {
     try {
       const list = await get(`agents/${encodeURIComponent(agent)}/checkpoints`);
-      this.clear();
-      if (list.length === 0) this.box.append(element("p", { class: "quiet" }, "There is none yet."));
-      this.box.append(element("table", {}, element("tbody", {}, ...list.reverse().map((c) => this.row(c)))));
+      const marked = this.marked();
+      this.box.replaceChildren(list.length === 0
+        ? element("p", { class: "quiet" }, "There is none yet.")
+        : element("table", {}, element("tbody", {}, ...list.reverse().map((c) => this.row(c, marked.includes(c.id))))));
+      this.enable();
     } catch (err) {
       this.clear();
       problem(err.message);
     }
   }
 
-  row(c) {
-    const mark = element("input", { type: "checkbox", value: c.id, "aria-label": `mark ${c.id}` });
-    mark.addEventListener("change", () => { this.compareButton.disabled = this.marked().length !== 2; });
+  enable() { this.compareButton.disabled = this.marked().length !== 2; }
+
+  row(c, marked) {
+    const mark = element("input", { type: "checkbox", value: c.id, "aria-label": `mark ${c.id}`, checked: marked });
+    mark.addEventListener("change", () => this.enable());
     const open = element("button", { type: "button" }, "Open");
     open.addEventListener("click", () => this.open(c.id));
     return element("tr", {}, element("td", {}, mark), element("td", {}, c.id),

@@ -6,10 +6,10 @@ const maxShown = 2000;
 // that one long reply does not become one huge text node.
 const maxJoined = 20000;
 
-// Events follows one agent. The browser resumes a broken stream from the last
+// Events follows one agent and shows each event; seen is called with it, too. The browser resumes a broken stream from the last
 // event that it had.
 export class Events {
-  constructor(list) { this.list = list; this.source = null; this.id = ""; }
+  constructor(list, seen) { Object.assign(this, { list, seen, source: null, id: "" }); }
 
   follows(id) { return this.id === id && this.source !== null; }
 
@@ -20,7 +20,12 @@ export class Events {
     this.list.replaceChildren();
     const source = new EventSource(`agents/${encodeURIComponent(id)}/events`);
     this.source = source;
-    source.addEventListener("event", (message) => { if (this.source === source) this.add(JSON.parse(message.data)); });
+    source.addEventListener("event", (message) => { 
+      if (this.source !== source) return;
+      const event = JSON.parse(message.data);
+      this.add(event);
+      this.seen(event);
+    });
     source.addEventListener("end", () => source.close());
     source.addEventListener("error", () => {
       // Refused for good, as when the agent is gone.

@@ -55,7 +55,7 @@ function control(question, label) {
     case "form": {
       const fields = question.fields.map((f) => ({ f, input: control(f, f.label || f.name) }));
       const node = element("div", {}, ...fields.map(({ f, input }) =>
-        element("label", {}, `${f.label || f.name}${f.optional ? " (optional)" : ""} `, input.node, element("br"))));
+        element(f.options ? "div" : "label", { class: "field" }, `${f.label || f.name}${f.optional ? " (optional)" : ""} `, input.node)));
       return { node, read: () => ({ fields: Object.fromEntries(fields.filter(({ f, input }) => !f.optional || !empty(input.read()))
         .map(({ f, input }) => [f.name, input.read()])) }) };
     }
