@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 )
@@ -46,8 +47,8 @@ func (c *contentCache) get(path string, stamp fileStamp) ([]byte, bool) {
 	return nil, false
 }
 
-func (c *contentCache) put(path string, stamp fileStamp, data []byte) {
-	if !stamp.valid() || !stamp.settled() || int64(len(data)) > c.limit/4 {
+func (c *contentCache) put(path string, stamp fileStamp, opened time.Time, data []byte) {
+	if !stamp.valid() || !stamp.settledAt(opened) || int64(len(data)) > c.limit/4 {
 		return
 	}
 	c.mu.Lock()

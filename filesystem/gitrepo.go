@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // What git keeps outside of the tree and still decides about it: the directory
@@ -20,12 +21,13 @@ func newHostFiles() *hostFiles { return &hostFiles{stamps: make(map[string]fileS
 
 // unchanged reports whether reading all again would give the same.
 func (h *hostFiles) unchanged() bool {
+	looked := time.Now()
 	for name, old := range h.stamps {
 		var now fileStamp
 		if info, err := os.Stat(name); err == nil {
 			now = stampOf(info)
 		}
-		if now != old || now.valid() && !now.settled() {
+		if now != old || now.valid() && !now.settledAt(looked) {
 			return false
 		}
 	}

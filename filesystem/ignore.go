@@ -7,6 +7,7 @@ import (
 	"path"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 )
@@ -187,6 +188,7 @@ func (ig *ignorer) enter(parent *ruleChain, dir string, node dirNode, has ignore
 // load returns the compiled rules of an ignore file, from the cache when the
 // file has not changed. What cannot be read has no rules, as in git.
 func (ig *ignorer) load(node dirNode, dir, name string, fold bool) *ruleList {
+	opened := time.Now()
 	f, err := node.open(name)
 	if err != nil {
 		return nil
@@ -210,7 +212,7 @@ func (ig *ignorer) load(node dirNode, dir, name string, fold bool) *ruleList {
 		return nil
 	}
 	rules := compileRules(data, fold)
-	if stamp.settled() {
+	if stamp.settledAt(opened) {
 		ig.cache.Add(key, cachedRules{stamp, rules})
 	}
 	return rules

@@ -25,6 +25,7 @@ type contentIndex struct {
 
 	mu    sync.RWMutex
 	files map[string]*indexedFile
+	dirs  map[string]*indexedDir
 	bytes int64
 
 	skipped, opened atomic.Int64
@@ -43,12 +44,10 @@ const (
 	// bitsPerTrigram is the room that a filter has for each trigram.
 	bitsPerTrigram = 7
 
-	// indexedOverhead is what a file costs besides its filter, in bytes.
+	// indexedOverhead is what a file costs besides its filter, in bytes, and
+	// entryOverhead what an entry of a directory costs besides its path.
 	indexedOverhead = 120
-
-	// settled is how old a modification must be before the stamp is trusted:
-	// within the clock's granularity a file can change without a new stamp.
-	settled = 100 * time.Millisecond
+	entryOverhead   = 24
 
 	// maxIndexedFile is the size from which files are always searched.
 	maxIndexedFile = 16 << 20
@@ -58,7 +57,7 @@ func newContentIndex(limit int64) *contentIndex {
 	if limit <= 0 {
 		limit = DefaultIndexBytes
 	}
-	return &contentIndex{limit: limit, files: make(map[string]*indexedFile)}
+	return &contentIndex{limit: limit, files: make(map[string]*indexedFile), dirs: make(map[string]*indexedDir)}
 }
 
 // get returns what is known of a file in this state, or nil.
@@ -75,7 +74,7 @@ func (x *contentIndex) get(path string, stamp fileStamp) *indexedFile {
 
 // put remembers a file, when there is room.
 func (x *contentIndex) put(path string, f *indexedFile, now time.Time) {
-	if !f.stamp.valid() || now.UnixNano()-f.stamp.MTime < int64(settled) {
+	if !f.stamp.valid() || !f.stamp.settledAt(now) {
 		return
 	}
 	f.seen.Store(x.run.Load())
@@ -106,6 +105,12 @@ func (x *contentIndex) prune() {
 		if f.seen.Load() != now {
 			x.bytes -= f.cost(path)
 			delete(x.files, path)
+		}
+	}
+	for path, d := range x.dirs {
+		if d.seen.Load() != now {
+			x.bytes -= d.cost
+			delete(x.dirs, path)
 		}
 	}
 }

@@ -48,6 +48,10 @@ type dirNode interface {
 	// probe looks for the files that affect ignoring.
 	probe() ignoreFiles
 
+	// self describes the directory itself, in a stamp that differs whenever
+	// its entries do. Without such a stamp it is not valid.
+	self() fileStamp
+
 	close()
 }
 
@@ -62,22 +66,27 @@ type nodeFile struct {
 type fileStamp struct {
 	Size  int64
 	MTime int64 // nanoseconds
+	CTime int64 // when the inode changed, which no program can set back; 0 where nobody tells
 	Inode uint64
 }
 
 // valid reports whether the provider dates its files at all.
 func (s fileStamp) valid() bool { return s.MTime != 0 }
 
-// settled reports whether the last modification is so old that another one
-// would show.
-func (s fileStamp) settled() bool { return time.Now().UnixNano()-s.MTime >= int64(settled) }
+// settled is how old a modification must be before a stamp is trusted: within
+// the clock's granularity a file can change without a new stamp.
+const settled = 100 * time.Millisecond
+
+// settledAt reports whether the last modification was so old, when the file was
+// looked at, that another one would show.
+func (s fileStamp) settledAt(t time.Time) bool { return t.UnixNano()-s.MTime >= int64(settled) }
 
 func stampOf(info fs.FileInfo) fileStamp {
 	s := fileStamp{Size: info.Size()}
 	if mtime := info.ModTime(); !mtime.IsZero() && !mtime.Equal(time.Unix(0, 0)) {
 		s.MTime = mtime.UnixNano()
 	}
-	s.Inode = inodeOf(info)
+	s.Inode, s.CTime = inodeOf(info)
 	return s
 }
 
@@ -181,6 +190,8 @@ func (n *plainNode) probe() ignoreFiles {
 	}
 	return has
 }
+
+func (n *plainNode) self() fileStamp { return fileStamp{} }
 
 func (n *plainNode) close() {}
 

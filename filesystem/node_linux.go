@@ -170,7 +170,7 @@ func (n *fdNode) open(name string) (nodeFile, error) {
 		unix.Close(fd)
 		return nodeFile{}, &fs.PathError{Op: "open", Path: join(n.path(), name), Err: fmt.Errorf("it is a %s: %w", kindName(modeType(st.Mode)), ErrNotRegular)}
 	}
-	return nodeFile{fd: fd, info: fileStamp{Size: st.Size, MTime: st.Mtim.Nano(), Inode: st.Ino}}, nil
+	return nodeFile{fd: fd, info: stampOfStat(&st)}, nil
 }
 
 func (n *fdNode) stat(name string) (fileStamp, error) {
@@ -178,7 +178,19 @@ func (n *fdNode) stat(name string) (fileStamp, error) {
 	if err := unix.Fstatat(n.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return fileStamp{}, &fs.PathError{Op: "stat", Path: join(n.path(), name), Err: err}
 	}
-	return fileStamp{Size: st.Size, MTime: st.Mtim.Nano(), Inode: st.Ino}, nil
+	return stampOfStat(&st), nil
+}
+
+func (n *fdNode) self() fileStamp {
+	var st unix.Stat_t
+	if unix.Fstat(n.fd, &st) != nil {
+		return fileStamp{}
+	}
+	return stampOfStat(&st)
+}
+
+func stampOfStat(st *unix.Stat_t) fileStamp {
+	return fileStamp{Size: st.Size, MTime: st.Mtim.Nano(), CTime: st.Ctim.Nano(), Inode: st.Ino}
 }
 
 func (n *fdNode) probe() ignoreFiles {
@@ -204,11 +216,11 @@ func readFD(fd int, p []byte) (int, error) {
 
 func closeFD(fd int) { unix.Close(fd) }
 
-func inodeOf(info fs.FileInfo) uint64 {
+func inodeOf(info fs.FileInfo) (inode uint64, changed int64) {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return st.Ino
+		return st.Ino, st.Ctim.Nano()
 	}
-	return 0
+	return 0, 0
 }
 
 // concat makes a path with a single allocation.

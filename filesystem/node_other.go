@@ -13,4 +13,4 @@ func readFD(int, []byte) (int, error) { return 0, syscall.EINVAL }
 
 func closeFD(int) {}
 
-func inodeOf(fs.FileInfo) uint64 { return 0 }
+func inodeOf(fs.FileInfo) (inode uint64, changed int64) { return 0, 0 }

@@ -172,6 +172,7 @@ func (s *Service) stamps(ctx context.Context) map[string]fileStamp {
 			return true
 		}
 		if stamp, err := dir.stat(e.Name()); err == nil {
+			stamp.CTime = 0 // a new mode or link is no new content
 			results[w][e.Path] = stamp
 		}
 		return len(results[w]) < maxStamped

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tokenring-ai/tokenring-go/registry"
 )
@@ -212,6 +213,7 @@ func (s *Service) ReadFile(ctx context.Context, name string) ([]byte, error) {
 }
 
 func (s *Service) readClean(ctx context.Context, name string) ([]byte, error) {
+	opened := time.Now()
 	f, err := s.openFile(ctx, name)
 	if err != nil {
 		return nil, err
@@ -241,7 +243,7 @@ func (s *Service) readClean(ctx context.Context, name string) ([]byte, error) {
 			return nil, tooLarge("read", name, int64(len(data)), limit)
 		case err == io.EOF:
 			if c := s.tree().contents; c != nil && int64(len(data)) == info.Size() {
-				c.put(name, stampOf(info), slices.Clone(data))
+				c.put(name, stampOf(info), opened, slices.Clone(data))
 			}
 			return data, nil
 		case err != nil:

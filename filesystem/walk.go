@@ -134,7 +134,7 @@ func (t *tree) list(dir string, node dirNode, chain *ruleChain, entered bool, op
 	if dir != "." {
 		prefix = dir + "/"
 	}
-	list, err := node.entries(prefix, list)
+	list, err := t.entries(dir, node, prefix, list)
 	if !entered && !opts.NoIgnore {
 		var has ignoreFiles
 		for _, e := range list {
