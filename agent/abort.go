@@ -173,6 +173,7 @@ func (a *Agent) leaveBehind(r *Run) {
 		return
 	}
 	a.setCurrent(nil)
+	a.requeueSteering()
 	a.looping = false
 	a.abandoned++
 	a.startLoop()

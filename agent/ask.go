@@ -64,6 +64,7 @@ func (a *Agent) Ask(ctx context.Context, req Request) (Response, error) {
 	if err != nil || q == nil {
 		return resp, err
 	}
+	defer a.traceAsk(ctx, q)()
 
 	var expired <-chan time.Time
 	if req.Timeout > 0 {
@@ -176,12 +177,17 @@ func (s *askSet) settle(q *ask, resp Response, err error) {
 	}
 }
 
-func (a *Agent) noteAnswer(q *ask) {
+// outcome is the event that ends q, without secrets.
+func (q *ask) outcome() Answered {
 	ev := Answered{ID: q.request.ID, Response: q.request.redact(q.response)}
 	if q.err != nil {
 		ev.Error = q.err.Error()
 	}
-	a.Emit(ev)
+	return ev
+}
+
+func (a *Agent) noteAnswer(q *ask) {
+	a.Emit(q.outcome())
 	a.mu.Lock()
 	a.touch()
 	a.mu.Unlock()

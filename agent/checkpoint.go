@@ -46,6 +46,12 @@ func (a *Agent) Checkpoint(ctx context.Context) (CheckpointInfo, error) {
 	}
 	a.saver.mu.Lock()
 	defer a.saver.mu.Unlock()
+	var traced func(CheckpointInfo, error)
+	if f := a.m.trace.StartCheckpoint; f != nil {
+		var inner context.Context
+		inner, traced = f(ctx, a.id)
+		ctx = derived(ctx, inner)
+	}
 	start := time.Now()
 	info, wrote, err := a.save(ctx)
 	took := time.Since(start)
@@ -64,6 +70,9 @@ func (a *Agent) Checkpoint(ctx context.Context) (CheckpointInfo, error) {
 	}
 	if wrote {
 		a.tidy(ctx)
+	}
+	if traced != nil {
+		traced(info, err)
 	}
 	return info, err
 }

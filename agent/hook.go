@@ -279,6 +279,12 @@ func (a *Agent) runHook(ctx context.Context, h *hook, fn func(context.Context) e
 	if From(ctx) != a {
 		ctx = context.WithValue(ctx, agentKey, a)
 	}
+	var traced func(HookRan)
+	if f := a.m.trace.StartHook; f != nil {
+		var inner context.Context
+		inner, traced = f(ctx, a.id, h.info.Point, h.info.Name)
+		ctx = derived(ctx, inner)
+	}
 	start := time.Now()
 	var err error
 	if h.opts.Timeout > 0 {
@@ -300,11 +306,13 @@ func (a *Agent) runHook(ctx context.Context, h *hook, fn func(context.Context) e
 		a.Emit(Message{Level: slog.LevelWarn, Text: fmt.Sprintf("hook %s at %s failed: %v", h.info.Name, h.info.Point, err)})
 	}
 	a.Emit(ev)
+	a.m.stats.hookRan(ev)
+	if traced != nil {
+		traced(ev)
+	}
 	if f := a.m.trace.HookRan; f != nil {
 		f(a.id, ev)
 	}
-	a.m.stats.hookRuns.Add(1)
-	a.m.stats.hookTime.Add(int64(d))
 	return err
 }
 

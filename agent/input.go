@@ -77,7 +77,10 @@ type Run struct {
 	result    json.RawMessage
 	started   time.Time
 	cancel    context.CancelCauseFunc
-	abort     *AbortError // why it is to end, once asked
+	submitted context.Context     // until it begins, for a trace
+	traced    func(InputFinished) // what the trace wants to be told
+	finished  InputFinished       // set with a final state
+	abort     *AbortError         // why it is to end, once asked
 	abortAt   AbortMode
 	timers    []*time.Timer
 	folded    []*Run // steering inputs that were folded into this one
@@ -165,6 +168,7 @@ func (a *Agent) Submit(ctx context.Context, in Input) (*Run, error) {
 	in.Time = time.Now()
 	in.Resumed = false
 	r := &Run{agent: a, input: in, done: make(chan struct{}), state: Queued, phase: phaseAccepted}
+	r.submittedWith(ctx)
 	if err := a.enqueue(r, false); err != nil {
 		return nil, err
 	}
@@ -285,8 +289,8 @@ func (a *Agent) Unfinished() []Input {
 
 // Resume runs an unfinished input, before all that wait. If it had begun,
 // Handle is called with Input.Resumed set; if Handle was through with it, only
-// what comes after it runs. A command runs again from its beginning. It fails with [ErrNotFound] when the agent has no
-// such input.
+// what comes after it runs. A command runs again from its beginning. It fails
+// with [ErrNotFound] when the agent has no such input.
 func (a *Agent) Resume(ctx context.Context, inputID string) (*Run, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("agent %s: resume: %w", a.id, context.Cause(ctx))
@@ -297,6 +301,7 @@ func (a *Agent) Resume(ctx context.Context, inputID string) (*Run, error) {
 	}
 	r := &Run{agent: a, input: old.input, done: make(chan struct{}), state: Queued, phase: old.phase}
 	r.input.Resumed = old.phase != phaseAccepted
+	r.submittedWith(ctx)
 	if err := a.enqueue(r, true); err != nil {
 		a.mu.Lock()
 		a.interrupted = append(a.interrupted, old)
@@ -313,7 +318,12 @@ func (a *Agent) Discard(inputID, reason string) error {
 	if r == nil {
 		return fmt.Errorf("agent %s: discard input %q: %w", a.id, inputID, ErrNotFound)
 	}
-	a.Emit(InputFinished{ID: inputID, State: Aborted, Error: reason})
+	ev := InputFinished{ID: inputID, State: Aborted, Error: reason}
+	a.Emit(ev)
+	a.m.stats.finished(ev)
+	if f := a.m.trace.InputFinished; f != nil {
+		f(a.id, ev)
+	}
 	return nil
 }
 

@@ -79,7 +79,7 @@ func (a *Agent) loop(w *work) {
 		a.gen++
 		a.mu.Unlock()
 
-		a.work(ctx, r)
+		a.work(a.startTrace(ctx, r), r)
 		cancel(nil)
 
 		a.mu.Lock()
@@ -96,12 +96,18 @@ func (a *Agent) loop(w *work) {
 			return
 		}
 		a.setCurrent(nil)
-		if len(a.steering) > 0 { // nothing took them
-			a.queue = append(a.steering, a.queue...)
-			a.steering = nil
-		}
+		a.requeueSteering()
 		a.gen++
 		a.mu.Unlock()
+	}
+}
+
+// requeueSteering puts the steering inputs that nothing took before what waits.
+// a.mu is held.
+func (a *Agent) requeueSteering() {
+	if len(a.steering) > 0 {
+		a.queue = append(a.steering, a.queue...)
+		a.steering = nil
 	}
 }
 
@@ -218,6 +224,12 @@ func (a *Agent) finish(r *Run, state RunState, err error) {
 	if !r.started.IsZero() {
 		d = time.Since(r.started)
 	}
+	ev := InputFinished{ID: r.input.ID, State: state, Duration: d}
+	if err != nil {
+		ev.Error = err.Error()
+	}
+	r.finished, r.submitted = ev, nil
+	traced := r.traced
 	folded := r.folded
 	r.folded = nil
 	r.mu.Unlock()
@@ -227,17 +239,16 @@ func (a *Agent) finish(r *Run, state RunState, err error) {
 		a.interrupted = append(a.interrupted, r)
 	}
 	a.gen++
-	ev := InputFinished{ID: r.input.ID, State: state, Duration: d}
-	if err != nil {
-		ev.Error = err.Error()
-	}
 	a.Emit(ev)
 	a.mu.Unlock()
-	close(r.done)
+	a.m.stats.finished(ev)
+	if traced != nil {
+		traced(ev)
+	}
 	if f := a.m.trace.InputFinished; f != nil {
 		f(a.id, ev)
 	}
-	a.m.stats.inputs.Add(1)
+	close(r.done)
 	for _, f := range folded {
 		a.finish(f, state, err)
 	}

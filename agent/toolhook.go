@@ -196,7 +196,12 @@ func (a *Agent) AfterTool(ctx context.Context, call ToolCall, result ToolResult,
 			result = *changed
 		}
 	}
-	a.Emit(ToolFinished{Call: call, Result: result.Text, Failed: result.IsError, Duration: took})
+	ev := ToolFinished{Call: call, Result: result.Text, Failed: result.IsError, Duration: took}
+	a.Emit(ev)
+	a.m.stats.toolFinished(ev)
+	if f := a.m.trace.ToolFinished; f != nil {
+		f(ctx, a.id, ev)
+	}
 	run := CurrentRun(ctx)
 	if run != nil && run.agent == a {
 		run.mu.Lock()
