@@ -62,11 +62,14 @@ type Balancer[T any] struct {
 	mu     sync.Mutex
 	states map[string]*memberState
 	picks  uint64
-	marks  int // states whose mark has not been seen to expire
+	marks  int           // states whose mark has not been seen to expire
+	stats  BalancerStats // without its Members
 }
 
 type memberState struct {
 	inFlight  int
+	picks     int64
+	failed    int64
 	lead      int    // smooth weighted round robin: how far it is ahead in its claim
 	lastPick  uint64 // Balancer.picks at its last pick
 	round     uint64 // Balancer.picks when it was last a member
@@ -119,11 +122,14 @@ func (b *Balancer[T]) Pick() (Picked[T], error) {
 	}
 	b.forget(len(candidates))
 	if best == nil {
+		b.stats.Unavailable++
 		return Picked[T]{}, &UnavailableError{Members: len(candidates), Until: until}
 	}
 	best.state.lead -= total
 	best.state.lastPick = b.picks
 	best.state.inFlight++
+	best.state.picks++
+	b.stats.Picks++
 	return Picked[T]{Name: best.name, Value: best.value, balancer: b, state: best.state, done: new(atomic.Bool)}, nil
 }
 
@@ -174,6 +180,10 @@ func (p Picked[T]) Done(err error) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		p.state.inFlight--
+		if err != nil {
+			p.state.failed++
+			b.stats.Failed++
+		}
 	}()
 	if err != nil && b.opts.Unhealthy != nil {
 		b.MarkUnhealthy(p.Name, b.opts.Unhealthy(err))

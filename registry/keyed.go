@@ -20,6 +20,9 @@ type Keyed[T any] struct {
 	// Empty means "item". It must not be changed once the registry is in use.
 	Kind string
 
+	// Trace observes. It must not be changed once the registry is in use.
+	Trace Trace
+
 	store store[string, T]
 }
 
@@ -109,11 +112,16 @@ func (r *Keyed[T]) Require(name string) (T, error) {
 // after it came still reaches those that waited for it. When ctx ends first, the
 // error wraps the context's error and its cause.
 func (r *Keyed[T]) Wait(ctx context.Context, name string) (T, error) {
+	if v, ok := r.Get(name); ok {
+		return v, nil
+	}
+	ended := r.store.startWait(ctx, &r.Trace, name)
 	v, err := r.store.wait(ctx, maphash.String(seed, name), name)
 	if err != nil {
-		return v, fmt.Errorf("registry: waiting for %s %q to be registered: %w", kindOr(r.Kind), name, err)
+		err = fmt.Errorf("registry: waiting for %s %q to be registered: %w", kindOr(r.Kind), name, err)
 	}
-	return v, nil
+	ended(err)
+	return v, err
 }
 
 // Len returns the number of registered items.
@@ -174,10 +182,10 @@ func (r *Keyed[T]) Match(pattern string) (iter.Seq2[string, T], error) {
 	}, nil
 }
 
-// Clone returns a registry with the same items in the same order. Those who wait
-// on or watch r do not follow the clone.
+// Clone returns a registry with the same items in the same order, Kind and Trace.
+// Those who wait on or watch r do not follow the clone.
 func (r *Keyed[T]) Clone() *Keyed[T] {
-	clone := NewKeyed[T](r.Kind)
+	clone := &Keyed[T]{Kind: r.Kind, Trace: r.Trace}
 	var batch []item[string, T]
 	for _, e := range r.store.snapshot() {
 		if e != nil {

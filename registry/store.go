@@ -15,6 +15,7 @@ type store[K comparable, V any] struct {
 
 	mu     sync.Mutex
 	lastID uint64
+	count  Stats // but for what is counted elsewhere
 
 	// order holds the entries in order of registration with nil for what was
 	// removed. While it is shared with a snapshot it may grow at its end but must
@@ -82,6 +83,7 @@ func (s *store[K, V]) put(it item[K, V]) {
 		e := &entry[K, V]{hash: it.hash, key: old.key, value: it.value, id: old.id, pos: old.pos}
 		s.order[e.pos] = e
 		s.table.Load().swap(old, e)
+		s.count.Replaced++
 		s.record(Replaced, e, old.value)
 	}
 	listeners := s.changed()
@@ -108,6 +110,7 @@ func (s *store[K, V]) remove(hash uint64, key K) bool {
 	case len(s.order) > minBuckets && live < len(s.order)/2:
 		s.compact()
 	}
+	s.count.Removed++
 	s.record(Removed, e, e.value)
 	listeners := s.changed()
 	s.mu.Unlock()
@@ -128,6 +131,7 @@ func (s *store[K, V]) insert(it item[K, V]) {
 	s.order = append(s.order, e)
 	s.table.Load().link(e)
 	s.live.Add(1)
+	s.count.Added++
 	if w := s.waiters[it.key]; w != nil {
 		delete(s.waiters, it.key)
 		w.value = it.value

@@ -14,6 +14,9 @@ import (
 // under exactly that type. When nothing was put under an interface type, looking
 // it up finds the first value, in order of registration, that implements it.
 type Typed struct {
+	// Trace observes. It must not be changed once the registry is in use.
+	Trace Trace
+
 	store store[uintptr, typedValue]
 }
 
@@ -92,12 +95,19 @@ func Require[T any](t *Typed) (T, error) {
 // WaitFor returns the value of type T as soon as Get would find it. When ctx
 // ends first, the error wraps the context's error and its cause.
 func WaitFor[T any](ctx context.Context, t *Typed) (T, error) {
+	if v, ok := Get[T](t); ok {
+		return v, nil
+	}
+	ended := t.store.startWait(ctx, &t.Trace, reflect.TypeFor[T]().String())
+	v, err := waitFor[T](ctx, t)
+	ended(err)
+	return v, err
+}
+
+func waitFor[T any](ctx context.Context, t *Typed) (T, error) {
 	for {
-		if v, ok := Get[T](t); ok {
-			return v, nil
-		}
 		// What is put from here on closes the channel; what was put before it
-		// existed is found by looking again.
+		// existed is found by looking now.
 		changed := t.store.nextChange()
 		v, ok := Get[T](t)
 		if ok {
