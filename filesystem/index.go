@@ -13,8 +13,9 @@ const DefaultIndexBytes = 256 << 20
 
 // contentIndex remembers of each file which trigrams (three bytes in a row) it
 // contains, so that a search opens only the files that can match. A file is
-// known by its size, modification time and inode; each search looks at those of
-// every file, reads what has changed, and so needs no notification.
+// known by its size, times and inode; each search looks at those of every file,
+// reads what has changed, and so needs no notification. With a watch it looks
+// only at files of directories in which something was changed.
 //
 // Per file the trigrams are kept as a filter that answers "perhaps" or "no": a
 // bit array in which each trigram sets one bit. That is small, can be replaced
@@ -30,6 +31,7 @@ type contentIndex struct {
 
 	skipped, opened atomic.Int64
 	run             atomic.Uint64
+	watch           *dirWatch // nil: every file is looked at
 }
 
 type indexedFile struct {
@@ -38,6 +40,7 @@ type indexedFile struct {
 	filter []uint64
 	size   uint64 // of the filter in bits
 	seen   atomic.Uint64
+	epoch  atomic.Uint64 // of the directory's watch when the stamp was right
 }
 
 const (
@@ -53,22 +56,25 @@ const (
 	maxIndexedFile = 16 << 20
 )
 
-func newContentIndex(limit int64) *contentIndex {
+func newContentIndex(limit int64, watch bool) *contentIndex {
 	if limit <= 0 {
 		limit = DefaultIndexBytes
 	}
-	return &contentIndex{limit: limit, files: make(map[string]*indexedFile), dirs: make(map[string]*indexedDir)}
+	x := &contentIndex{limit: limit, files: make(map[string]*indexedFile), dirs: make(map[string]*indexedDir)}
+	if watch {
+		x.watch = newDirWatch()
+	}
+	return x
 }
 
-// get returns what is known of a file in this state, or nil.
-func (x *contentIndex) get(path string, stamp fileStamp) *indexedFile {
+// find returns what is known of a file in some state, or nil.
+func (x *contentIndex) find(path string) *indexedFile {
 	x.mu.RLock()
 	f := x.files[path]
 	x.mu.RUnlock()
-	if f == nil || f.stamp != stamp {
-		return nil
+	if f != nil {
+		f.seen.Store(x.run.Load())
 	}
-	f.seen.Store(x.run.Load())
 	return f
 }
 
@@ -113,6 +119,7 @@ func (x *contentIndex) prune() {
 			delete(x.dirs, path)
 		}
 	}
+	x.watch.prune(func(dir string) bool { return x.dirs[dir] != nil })
 }
 
 // contains reports whether a file may contain one of the texts, of which each is
@@ -177,8 +184,7 @@ type gramSet struct {
 	list []uint32
 }
 
-// add collects the trigrams of a text. It reports false when the text has NUL
-// bytes within the part that decides whether it is text.
+// add collects the trigrams of whole lines.
 func (g *gramSet) add(text []byte) {
 	for line := range bytes.Lines(text) {
 		if line[len(line)-1] == '\n' {
@@ -210,29 +216,44 @@ func (g *gramSet) filter(f *indexedFile) {
 	g.list = g.list[:0]
 }
 
+func (w *searchWorker) forgetGrams() {
+	if w.grams != nil && len(w.grams.list) > 0 {
+		w.grams.filter(new(indexedFile))
+	}
+}
+
 // visitIndexed decides about a file by the index. Whatever is not decided is
 // left to visit.
 func (r *searchRun) visitIndexed(worker int, dir dirNode, e Entry) bool {
-	stamp, err := dir.stat(e.Name())
-	if err != nil {
-		return r.visit(worker, dir, e) // which reports it
-	}
 	x, w := r.tree.index, &r.workers[worker]
-	known := x.get(e.Path, stamp)
-	if known == nil {
-		if stamp.Size <= maxIndexedFile {
-			w.learn = &indexedFile{stamp: stamp}
+	var epoch uint64
+	if n, ok := dir.(watchedNode); ok {
+		epoch = n.epoch()
+	}
+	known := x.find(e.Path)
+	if known == nil || epoch == 0 || known.epoch.Load() != epoch {
+		stamp, err := dir.stat(e.Name())
+		if err != nil {
+			return r.visit(worker, dir, e) // which reports it
 		}
-		ok := r.visit(worker, dir, e)
-		w.learn = nil
-		return ok
+		if known == nil || known.stamp != stamp {
+			if stamp.Size <= maxIndexedFile {
+				w.learn = &indexedFile{stamp: stamp}
+				w.learn.epoch.Store(epoch)
+			}
+			ok := r.visit(worker, dir, e)
+			w.learn = nil
+			return ok
+		}
+		known.epoch.Store(epoch)
 	}
 	switch {
-	case r.q.MaxFileSize > 0 && stamp.Size > r.q.MaxFileSize:
+	case r.q.MaxFileSize > 0 && known.stamp.Size > r.q.MaxFileSize:
 		w.tooLarge++
 	case known.binary:
 		w.searched++
 		w.binary++
+		w.skipped++
 	case r.required != nil && !known.contains(r.required):
 		w.searched++
 		w.skipped++
@@ -243,13 +264,9 @@ func (r *searchRun) visitIndexed(worker int, dir dirNode, e Entry) bool {
 }
 
 // learned puts what a worker read of a file into the index.
-func (r *searchRun) learned(w *searchWorker, path string, text []byte, binary bool) {
+func (r *searchRun) learned(w *searchWorker, path string, binary bool) {
 	f := w.learn
 	if f.binary = binary; !binary {
-		if w.grams == nil {
-			w.grams = new(gramSet)
-		}
-		w.grams.add(text)
 		w.grams.filter(f)
 	}
 	r.tree.index.put(path, f, r.began)

@@ -15,6 +15,12 @@ type indexedDir struct {
 	seen    atomic.Uint64
 }
 
+// watchedNode is a directory that the system can watch.
+type watchedNode interface {
+	watch(w *dirWatch, dir string)
+	epoch() uint64 // for as long as a later one is the same, no file was changed; 0 says nothing
+}
+
 // entries reads a directory, from the index when it holds what the directory
 // still contains.
 func (t *tree) entries(dir string, node dirNode, prefix string, list []Entry) ([]Entry, error) {
@@ -22,6 +28,9 @@ func (t *tree) entries(dir string, node dirNode, prefix string, list []Entry) ([
 		return node.entries(prefix, list)
 	}
 	stamp, looked := node.self(), time.Now()
+	if n, ok := node.(watchedNode); ok && t.index.watch != nil && stamp.valid() {
+		n.watch(t.index.watch, dir)
+	}
 	if known := t.index.dir(dir, stamp); known != nil {
 		return append(list, known.entries...), nil
 	}

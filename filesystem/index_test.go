@@ -27,6 +27,11 @@ func makeOld(t testing.TB, dir string) {
 
 // The index must never change a result, whatever happens to the files.
 func TestIndexedSearchEqualsUnindexed(t *testing.T) {
+	t.Run("scan", func(t *testing.T) { testIndexedSearch(t, Options{Index: true}) })
+	t.Run("watch", func(t *testing.T) { testIndexedSearch(t, Options{Index: true, IndexWatch: true}) })
+}
+
+func testIndexedSearch(t *testing.T, opts Options) {
 	r := rand.New(rand.NewPCG(5, 6))
 	words := []string{"alpha", "beta", "Gamma", "DELTA", "\u212aelvin", "é", "x", "longword", "\x00", "alphabet"}
 	text := func() string {
@@ -41,7 +46,7 @@ func TestIndexedSearchEqualsUnindexed(t *testing.T) {
 	for i := range 80 {
 		files[fmt.Sprintf("d%d/f%d", i%5, i)] = text()
 	}
-	s := newTestService(t, Options{Index: true}, files)
+	s := newTestService(t, opts, files)
 	root := rootOf(s)
 	makeOld(t, root)
 	compare := func(q Query) {
@@ -66,9 +71,22 @@ func TestIndexedSearchEqualsUnindexed(t *testing.T) {
 		compare(Query{Patterns: []string{"alpha\nbeta"}, Multiline: true})
 		for range 3 {
 			name := filepath.Join(root, fmt.Sprintf("d%d/f%d", r.IntN(6), r.IntN(80)))
-			switch r.IntN(3) {
-			case 0:
+			switch r.IntN(6) {
+			case 0, 1:
 				_ = os.Remove(name)
+			case 2: // another directory under an old name
+				a, b := filepath.Join(root, fmt.Sprint("d", r.IntN(6))), filepath.Join(root, fmt.Sprint("d", r.IntN(6)))
+				_ = os.Rename(a, root+"-away")
+				_ = os.Rename(b, a)
+				_ = os.Rename(root+"-away", b)
+			case 3: // the same size and time as before
+				info, err := os.Stat(name)
+				if err != nil {
+					continue
+				}
+				data := []byte(strings.Repeat("alphabet ", 1+int(info.Size())/9))[:info.Size()]
+				require.NoError(t, os.WriteFile(name, data, 0o644))
+				require.NoError(t, os.Chtimes(name, info.ModTime(), info.ModTime()))
 			default:
 				require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
 				require.NoError(t, os.WriteFile(name, []byte(text()), 0o644))
@@ -82,6 +100,11 @@ func TestIndexedSearchEqualsUnindexed(t *testing.T) {
 	assert.Positive(t, st.IndexSkipped)
 	assert.Positive(t, st.IndexFiles)
 	assert.Positive(t, st.IndexBytes)
+	x := s.tree().index
+	assert.NotEmpty(t, x.dirs)
+	if opts.IndexWatch && x.watch != nil {
+		assert.NotEmpty(t, x.watch.dirs)
+	}
 }
 
 func TestIndexForgetsDeletedFilesAndStaysInBounds(t *testing.T) {
@@ -117,18 +140,20 @@ func TestIndexIsSmall(t *testing.T) {
 }
 
 func BenchmarkIndexed(b *testing.B) {
-	s := newTestService(b, Options{Root: filepath.Join(goroot(b), "src"), Index: true}, nil)
-	for _, p := range []string{"ErrUnexpectedEOF", "NewReaderSize", "return"} {
-		b.Run(p, func(b *testing.B) {
-			q := Query{Patterns: []string{p}, NoHidden: true}
-			for range 2 {
-				_, err := s.Search(b.Context(), q)
-				require.NoError(b, err)
-			}
-			for b.Loop() {
-				_, err := s.Search(b.Context(), q)
-				require.NoError(b, err)
-			}
-		})
+	for _, watch := range []bool{false, true} {
+		s := newTestService(b, Options{Root: filepath.Join(goroot(b), "src"), Index: true, IndexWatch: watch}, nil)
+		for _, p := range []string{"ErrUnexpectedEOF", "NewReaderSize", "return"} {
+			b.Run(fmt.Sprintf("watch=%v/%s", watch, p), func(b *testing.B) {
+				q := Query{Patterns: []string{p}, NoHidden: true}
+				for range 2 {
+					_, err := s.Search(b.Context(), q)
+					require.NoError(b, err)
+				}
+				for b.Loop() {
+					_, err := s.Search(b.Context(), q)
+					require.NoError(b, err)
+				}
+			})
+		}
 	}
 }

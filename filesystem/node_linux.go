@@ -21,6 +21,9 @@ type fdNode struct {
 	up   *fdNode // the directory that contains it; nil for the root
 	name string
 	root string // where the root is on this machine
+
+	dev, inode uint64 // set by self
+	seen       uint64 // epoch of a watch
 }
 
 // path returns the path below the root, for messages.
@@ -186,6 +189,7 @@ func (n *fdNode) self() fileStamp {
 	if unix.Fstat(n.fd, &st) != nil {
 		return fileStamp{}
 	}
+	n.dev, n.inode = st.Dev, st.Ino
 	return stampOfStat(&st)
 }
 

@@ -44,7 +44,8 @@ type Query struct {
 	Case Case
 
 	// Multiline lets a regular expression match across lines; '.' still does
-	// not match a line's end unless the expression says so.
+	// not match a line's end unless the expression says so. Files over 256 MiB
+	// are passed over then.
 	Multiline bool
 
 	// Dir is where to search. Empty means the root. A file is searched alone,
@@ -119,7 +120,7 @@ type SearchResult struct {
 	Searched     int // files that were searched
 	Bytes        int64
 	Binary       int     // files passed over because they are not text
-	TooLarge     int     // files passed over because of MaxFileSize
+	TooLarge     int     // files passed over because of MaxFileSize, or from a line of 256 MiB on
 	Errors       []error // files that could not be read, at most 20
 	ErrorCount   int
 }
@@ -299,6 +300,7 @@ func (r *searchRun) run(ctx context.Context) error {
 		s.visit = r.visitIndexedRegular
 		r.required, r.began = r.matcher.required(), time.Now()
 		x.run.Add(1)
+		x.watch.update()
 		defer func() { r.indexed(x) }()
 	}
 	s.fail = func(w int, _ Entry, err error) bool { return r.failed(w, err) }

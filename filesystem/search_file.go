@@ -17,6 +17,10 @@ const (
 
 	// maxShown is where lines are cut in a result, in bytes.
 	maxShown = 4096
+
+	// maxBuffered bounds what must be in memory at once: a line, a file in
+	// UTF-16, and with Multiline any file.
+	maxBuffered = 256 << 20
 )
 
 // fileSearch searches one file, chunk by chunk. Chunks end at line ends.
@@ -57,6 +61,9 @@ func (r *searchRun) search(worker int, f *nodeFile, path string) bool {
 	defer func() { w.lines, w.text, w.ends = fs.lines, fs.text, fs.ends }()
 	buf := w.buf[:0]
 	w.searched++
+	if w.learn != nil {
+		w.forgetGrams() // of a file that could not be read to its end
+	}
 	first := true
 	for eof := false; !eof; {
 		want := searchChunk
@@ -64,7 +71,7 @@ func (r *searchRun) search(worker int, f *nodeFile, path string) bool {
 			want = max(int(rest), 512)
 		}
 		if r.matcher.multiline {
-			want = max(want, int(min(size+1, 1<<30)))
+			want = max(want, int(min(size+1, maxBuffered)))
 		}
 		if cap(buf)-len(buf) < want {
 			grown := make([]byte, len(buf), max(2*cap(buf), len(buf)+want))
@@ -87,6 +94,10 @@ func (r *searchRun) search(worker int, f *nodeFile, path string) bool {
 		}
 		w.bytes += int64(len(buf) - begin)
 		if first && isUTF16(buf) {
+			if size > maxBuffered {
+				w.tooLarge++
+				return true
+			}
 			if !eof {
 				rest, err := f.readAll(nil)
 				if err != nil {
@@ -101,15 +112,12 @@ func (r *searchRun) search(worker int, f *nodeFile, path string) bool {
 			if first && nul < binaryHead {
 				w.binary++
 				if w.learn != nil {
-					r.learned(w, path, nil, true)
+					r.learned(w, path, true)
 				}
 				return true
 			}
 			// What comes before the NUL byte is text.
 			buf, eof = buf[:nul], true
-		}
-		if w.learn != nil && first && eof && int64(begin) == 0 {
-			r.learned(w, path, buf, false)
 		}
 		if first {
 			buf = bytes.TrimPrefix(buf, utf8BOM)
@@ -117,12 +125,24 @@ func (r *searchRun) search(worker int, f *nodeFile, path string) bool {
 		first = false
 		end := len(buf)
 		if !eof {
-			if r.matcher.multiline {
-				continue // the whole file is searched at once
-			}
 			end = bytes.LastIndexByte(buf, '\n') + 1
-			if end == 0 {
-				continue // a line longer than the chunk
+			if r.matcher.multiline || end == 0 {
+				// The whole file is searched at once, or a line is longer
+				// than the chunk.
+				if len(buf) >= maxBuffered {
+					w.tooLarge++
+					break
+				}
+				continue
+			}
+		}
+		if w.learn != nil {
+			if w.grams == nil {
+				w.grams = new(gramSet)
+			}
+			w.grams.add(buf[:end])
+			if eof {
+				r.learned(w, path, false)
 			}
 		}
 		if !fs.chunk(buf[:end]) {

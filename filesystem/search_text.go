@@ -23,6 +23,9 @@ func (r *SearchResult) String() string {
 	if r.Degraded != "" {
 		fmt.Fprintf(&b, "(%s)\n", r.Degraded)
 	}
+	if r.TooLarge > 0 {
+		fmt.Fprintf(&b, "(%d files were not searched to their end: too large)\n", r.TooLarge)
+	}
 	if r.ErrorCount > 0 {
 		fmt.Fprintf(&b, "(%d files could not be read, such as: %v)\n", r.ErrorCount, r.Errors[0])
 	}

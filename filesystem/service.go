@@ -49,6 +49,13 @@ type Options struct {
 	// there is no room are searched as without an index.
 	IndexBytes int64
 
+	// IndexWatch spares the index from looking at every file again: on Linux the
+	// system says in which directories something was written. It says so before
+	// the program that writes goes on, so no search misses a finished write,
+	// except one through shared memory (mmap), through a hard link elsewhere, or
+	// by another machine that mounts the same files.
+	IndexWatch bool
+
 	// CacheBytes bounds a cache of contents of files that were read as a whole.
 	// 0 means none: the operating system keeps contents too, and a cache pays
 	// only where reading is slow.
@@ -131,6 +138,7 @@ func New(opts Options) (*Service, error) {
 
 // Close releases what New opened.
 func (s *Service) Close() error {
+	s.current.Load().close()
 	if s.opened == nil {
 		return nil
 	}

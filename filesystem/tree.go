@@ -20,12 +20,18 @@ type tree struct {
 func newTree(p Provider, opts Options) *tree {
 	t := &tree{provider: p, ignore: newIgnorer(opts.Ignore)}
 	if opts.Index {
-		t.index = newContentIndex(opts.IndexBytes)
+		t.index = newContentIndex(opts.IndexBytes, opts.IndexWatch)
 	}
 	if opts.CacheBytes > 0 {
 		t.contents = newContentCache(opts.CacheBytes)
 	}
 	return t
+}
+
+func (t *tree) close() {
+	if t.index != nil {
+		t.index.watch.close()
+	}
 }
 
 // hosted is a Provider that is a directory of this machine.
