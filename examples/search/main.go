@@ -4,7 +4,7 @@
 //	search --files [flags] [DIR]
 //
 // It prints path:line:text and exits with status 0 when something was found, 1
-// when nothing was, and 2 on an error. Ignored, hidden and binary files are left
+// when nothing was, and 2 on an error, even when something was found. Ignored, hidden and binary files are left
 // out.
 package main
 
@@ -90,10 +90,10 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	fs.BoolVar(&s.noIgnore, "no-ignore", false, "search ignored files too")
 	fs.IntVar(&s.query.Workers, "j", 0, "number of workers")
 	fs.StringVar(&colour, "color", "auto", "auto, always or never")
-	if err := fs.Parse(args); err != nil {
+	rest, err := parseAnywhere(fs, args)
+	if err != nil {
 		return nil, err
 	}
-	rest := fs.Args()
 	switch {
 	case s.files:
 	case len(expressions) > 0 && len(texts) > 0:
@@ -149,6 +149,21 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	return &s, nil
 }
 
+// parseAnywhere parses flags before, between and behind the other arguments,
+// which it returns. Everything behind "--" is one of them.
+func parseAnywhere(fs *flag.FlagSet, args []string) (rest []string, err error) {
+	for {
+		if err := fs.Parse(args); err != nil {
+			return nil, err
+		}
+		left := fs.Args()
+		if ended := len(args) - len(left); len(left) == 0 || ended > 0 && args[ended-1] == "--" {
+			return append(rest, left...), nil
+		}
+		rest, args = append(rest, left[0]), left[1:]
+	}
+}
+
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
@@ -175,9 +190,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 func (s *settings) run(ctx context.Context, stdout, stderr io.Writer) (found bool, err error) {
 	files, err := filesystem.New(filesystem.Options{
-		Root:   s.root,
-		Index:  s.index,
-		Ignore: filesystem.IgnoreOptions{NoDefaults: true},
+		Root:       s.root,
+		Index:      s.index,
+		IndexWatch: s.index,
+		Ignore:     filesystem.IgnoreOptions{NoDefaults: true},
 	})
 	if err != nil {
 		return false, err
@@ -209,8 +225,9 @@ func (s *settings) run(ctx context.Context, stdout, stderr io.Writer) (found boo
 		for _, e := range result.Errors {
 			fmt.Fprintln(stderr, "search:", e)
 		}
-		if found = result.TotalFiles > 0; !found && result.ErrorCount > 0 {
-			return false, fmt.Errorf("%d files could not be read", result.ErrorCount)
+		found = result.TotalFiles > 0
+		if result.ErrorCount > 0 {
+			return found, fmt.Errorf("%d files could not be read", result.ErrorCount)
 		}
 	}
 	return found, nil

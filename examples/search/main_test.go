@@ -45,6 +45,8 @@ func TestSearchCommand(t *testing.T) {
 		{[]string{}, "", 2},
 		{[]string{"-x"}, "", 2},
 		{[]string{"two", "missing"}, "", 2},
+		{[]string{"two", ".", "-l"}, "./a.go\n", 0},
+		{[]string{"--", "-x", "."}, "", 1},
 	} {
 		t.Chdir(dir)
 		var out, errs bytes.Buffer

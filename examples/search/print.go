@@ -137,8 +137,8 @@ func (s *settings) list(ctx context.Context, files *filesystem.Service, out *pri
 		}
 		found = len(names) > 0
 	}
-	if failed > 0 && !found {
-		return false, fmt.Errorf("%d directories could not be read", failed)
+	if failed > 0 {
+		return found, fmt.Errorf("%d directories could not be read", failed)
 	}
 	return found, nil
 }
