@@ -184,7 +184,7 @@ func (c *Conversation) summarize(ctx context.Context, r *run, messages []Message
 	defer spend.release()
 	reply, err := c.chat.Generate(ctx, req)
 	if reply != nil {
-		cost := c.cost(&reply.Finish)
+		cost := c.opts.Price.of(&reply.Finish)
 		spend.settle(reply, cost)
 		r.turn.Usage = r.turn.Usage.Add(reply.Usage)
 		r.turn.Cost += cost

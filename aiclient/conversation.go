@@ -99,7 +99,7 @@ func (c *Conversation) Send(ctx context.Context, text string) (*Turn, error) {
 //
 // When ctx ends, SendMessage returns within 150 ms, even if a tool ignores its
 // context. Calls that were interrupted get results that say so.
-func (c *Conversation) SendMessage(ctx context.Context, m Message) (*Turn, error) {
+func (c *Conversation) SendMessage(ctx context.Context, m Message) (t *Turn, err error) {
 	if m.Role == "" {
 		m.Role = RoleUser
 	}
@@ -111,6 +111,8 @@ func (c *Conversation) SendMessage(ctx context.Context, m Message) (*Turn, error
 		return &Turn{}, err
 	}
 	defer c.end(r)
+	ctx, ended := c.startTurn(ctx)
+	defer func() { ended(t, err) }()
 	m = clean(m)
 	entries := append(c.giveUp(), entry{Message: &m})
 	if err := c.save(ctx, r, entries...); err != nil {
@@ -127,7 +129,7 @@ func (c *Conversation) SendMessage(ctx context.Context, m Message) (*Turn, error
 // A reply that was cut off is asked for anew.
 //
 // When there is nothing to do, Continue returns an empty Turn and no error.
-func (c *Conversation) Continue(ctx context.Context) (*Turn, error) {
+func (c *Conversation) Continue(ctx context.Context) (t *Turn, err error) {
 	r, err := c.begin(ctx)
 	if err != nil {
 		return &Turn{}, err
@@ -137,6 +139,8 @@ func (c *Conversation) Continue(ctx context.Context) (*Turn, error) {
 		r.turn.Stop = StopNothing
 		return r.turn, nil
 	}
+	ctx, ended := c.startTurn(ctx)
+	defer func() { ended(t, err) }()
 	c.mu.Lock()
 	cut := c.state.interrupted()
 	c.mu.Unlock()
@@ -281,6 +285,28 @@ func (c *Conversation) begin(ctx context.Context) (*run, error) {
 	c.running = true
 	c.statsTurns.Add(1)
 	return &run{turn: &Turn{}, loads: c.loads, pool: newPool()}, nil
+}
+
+// startTurn tells the trace of a turn. The function that it returns is to be
+// called when the turn is over.
+func (c *Conversation) startTurn(ctx context.Context) (context.Context, func(*Turn, error)) {
+	var inner context.Context
+	var ended func(*Turn, error)
+	if c.opts.Trace.StartTurn != nil {
+		inner, ended = c.opts.Trace.StartTurn(ctx, c.chat.Model())
+	}
+	if ended == nil {
+		ended = func(*Turn, error) {}
+	}
+	return derived(ctx, inner), ended
+}
+
+// derived is the context that a Start function of a trace gave, or else ctx.
+func derived(ctx, inner context.Context) context.Context {
+	if inner != nil {
+		return inner
+	}
+	return ctx
 }
 
 func (c *Conversation) end(r *run) {

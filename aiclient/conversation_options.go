@@ -144,9 +144,26 @@ type ConversationOptions struct {
 }
 
 // ConversationTrace is a set of optional functions that see what a conversation
-// does. They are called from the goroutine that runs the turn, one at a time,
-// and should return quickly.
+// does, in the manner of net/http/httptrace. They are called from the goroutine
+// that runs the turn, one at a time, and should return quickly.
+//
+// Those whose names begin with Start are for spans, which nest: they return a
+// context derived from ctx, in which the work then runs, and a function that is
+// called once with the outcome. Either may be nil. Calls of the model run in the
+// context of their step; see [Monitor] for spans of their own.
 type ConversationTrace struct {
+	// StartTurn is called when a turn begins.
+	StartTurn func(ctx context.Context, model Model) (context.Context, func(t *Turn, err error))
+
+	// StartStep is called when a step begins, before what may have to be done
+	// to its request. The step includes its tools.
+	StartStep func(ctx context.Context, step int) (context.Context, func(step Step, err error))
+
+	// StartTool is called when a tool starts. Calls that are denied or invalid
+	// never start. The outcome of a call that was given up is what the model is
+	// told of it.
+	StartTool func(ctx context.Context, call ToolCall) (context.Context, func(result ToolResult))
+
 	// StepStart is called before each call of the model.
 	StepStart func(ctx context.Context, step int, req *Request)
 

@@ -121,6 +121,13 @@ func (c *Conversation) step(ctx context.Context, r *run) (err error) {
 	began := time.Now()
 	t.Steps = append(t.Steps, Step{Number: len(t.Steps) + 1, Response: &Response{}})
 	s := &t.Steps[len(t.Steps)-1]
+	if c.opts.Trace.StartStep != nil {
+		inner, ended := c.opts.Trace.StartStep(ctx, s.Number)
+		ctx = derived(ctx, inner)
+		if ended != nil {
+			defer func() { ended(*s, err) }()
+		}
+	}
 	if c.opts.Trace.StepEnd != nil {
 		defer func() { c.opts.Trace.StepEnd(ctx, *s, err) }()
 	}
@@ -177,7 +184,7 @@ func (c *Conversation) askOnce(ctx context.Context, r *run, s *Step) error {
 	}
 	reply, err := c.stream(ctx, req)
 	s.Response = reply
-	s.Cost = c.cost(&reply.Finish)
+	s.Cost = c.opts.Price.of(&reply.Finish)
 	spend.settle(reply, s.Cost)
 	t := r.turn
 	t.Usage = t.Usage.Add(reply.Usage)
@@ -251,13 +258,6 @@ func (c *Conversation) request(ctx context.Context, step int) (*Request, error) 
 		}
 	}
 	return &req, nil
-}
-
-func (c *Conversation) cost(f *Finish) float64 {
-	if f.Cost != 0 || f.Usage == (Usage{}) {
-		return f.Cost
-	}
-	return c.opts.Price.Cost(f.Usage)
 }
 
 // cutReply returns what is worth keeping of a reply that was cut off: its text.

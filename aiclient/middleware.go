@@ -71,6 +71,40 @@ func WithRequest(change func(r *Request)) Middleware {
 	}
 }
 
+// WithPrice returns a middleware that puts the cost of each reply into
+// [Finish.Cost], as far as the provider does not state it.
+func WithPrice(p Price) Middleware {
+	if p.IsZero() {
+		return func(c Chat) Chat { return c }
+	}
+	return func(next Chat) Chat {
+		return &wrapped{
+			Chat: next,
+			stream: func(ctx context.Context, req *Request) iter.Seq2[Part, error] {
+				return func(yield func(Part, error) bool) {
+					for part, err := range next.Stream(ctx, req) {
+						if part.Kind == KindFinish && part.Finish != nil {
+							finish := *part.Finish
+							finish.Cost = p.of(&finish)
+							part.Finish = &finish
+						}
+						if !yield(part, err) {
+							return
+						}
+					}
+				}
+			},
+			generate: func(ctx context.Context, req *Request) (*Response, error) {
+				reply, err := next.Generate(ctx, req)
+				if reply != nil {
+					reply.Cost = p.of(&reply.Finish)
+				}
+				return reply, err
+			},
+		}
+	}
+}
+
 // WithoutStreaming returns a middleware that asks for whole replies and hands out
 // their parts as a stream, for services whose streams are broken and for
 // comparing the two.

@@ -401,3 +401,31 @@ func TestWithoutStreaming(t *testing.T) {
 	_, err = aiclient.Collect(aiclient.Wrap(flaky(1, apiError(aiclient.ClassAuth)), aiclient.WithoutStreaming()).Stream(t.Context(), hello()))
 	assert.ErrorIs(t, err, aiclient.ClassAuth)
 }
+
+func TestWithPrice(t *testing.T) {
+	price := aiclient.Price{Input: 1e6, Output: 2e6}
+	said := finish(aiclient.FinishStop)
+	said.Finish.Cost = 0.5
+	for name, test := range map[string]struct {
+		last aiclient.Part
+		want float64
+	}{
+		"computed": {finish(aiclient.FinishStop), 20},
+		"stated":   {said, 0.5},
+		"unknown":  {aiclient.Part{Kind: aiclient.KindFinish, Finish: &aiclient.Finish{}}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := test.last.Finish.Cost
+			chat := aiclient.Wrap(&script{reply: func(context.Context, int, *aiclient.Request) ([]aiclient.Part, error) {
+				return []aiclient.Part{test.last}, nil
+			}}, aiclient.WithPrice(price))
+			whole, err := chat.Generate(t.Context(), hello())
+			require.NoError(t, err)
+			assert.Equal(t, test.want, whole.Cost)
+			streamed, err := aiclient.Collect(chat.Stream(t.Context(), hello()))
+			require.NoError(t, err)
+			assert.Equal(t, test.want, streamed.Cost)
+			assert.Equal(t, before, test.last.Finish.Cost, "the model's own part is not changed")
+		})
+	}
+}

@@ -31,8 +31,9 @@ type Finish struct {
 
 	Usage Usage `json:"usage"`
 
-	// Cost is the price of the reply in USD, when the provider states it. See
-	// [Price.Cost] to compute it.
+	// Cost is the price of the reply in USD: what the provider states, or else
+	// what [WithPrice] computes. Models of a [ChatRegistry] compute it from their
+	// specs. 0 when no price is known.
 	Cost float64 `json:"cost,omitempty"`
 
 	// Warnings say what of the request was not honoured.
@@ -139,6 +140,15 @@ func (p Price) Cost(u Usage) float64 {
 	tokens := float64(u.Input)*p.Input + float64(u.CachedRead)*read +
 		float64(u.CacheWrite)*write + float64(u.Output)*p.Output
 	return tokens/1e6 + p.Request
+}
+
+// of returns the cost of a reply: what the provider states, or else what follows
+// from its usage.
+func (p Price) of(f *Finish) float64 {
+	if f.Cost != 0 || f.Usage == (Usage{}) {
+		return f.Cost
+	}
+	return p.Cost(f.Usage)
 }
 
 // IsZero reports whether p is not known.

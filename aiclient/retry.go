@@ -50,7 +50,7 @@ func WithRetry(opts RetryOptions) Middleware {
 			stream: func(ctx context.Context, req *Request) iter.Seq2[Part, error] {
 				return func(yield func(Part, error) bool) {
 					for attempt := 1; ; attempt++ {
-						err := pass(next.Stream(ctx, req), yield)
+						err := pass(next.Stream(withAttempt(ctx, attempt), req), yield)
 						if err == nil {
 							return
 						}
@@ -63,7 +63,7 @@ func WithRetry(opts RetryOptions) Middleware {
 			},
 			generate: func(ctx context.Context, req *Request) (*Response, error) {
 				for attempt := 1; ; attempt++ {
-					r, err := next.Generate(ctx, req)
+					r, err := next.Generate(withAttempt(ctx, attempt), req)
 					if err == nil || !opts.again(ctx, attempt, err) {
 						return r, err
 					}
@@ -71,6 +71,24 @@ func WithRetry(opts RetryOptions) Middleware {
 			},
 		}
 	}
+}
+
+type attemptKey struct{}
+
+func withAttempt(ctx context.Context, attempt int) context.Context {
+	if attempt == 1 {
+		return ctx
+	}
+	return context.WithValue(ctx, attemptKey{}, attempt)
+}
+
+// Attempt returns how often the request that runs in ctx has been sent by
+// [WithRetry], itself included: 1 for the first time.
+func Attempt(ctx context.Context) int {
+	if n, ok := ctx.Value(attemptKey{}).(int); ok {
+		return n
+	}
+	return 1
 }
 
 // again waits for the next attempt and reports whether there is one.

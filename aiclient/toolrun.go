@@ -38,6 +38,7 @@ type activeCall struct {
 	invalid     bool
 	result      *ToolResult
 
+	ended    func(ToolResult) // tells the trace; nil when it does not want to know
 	started  time.Time
 	deadline time.Time   // when the call is given up, zero for never
 	settled  atomic.Bool // whoever sets it decides on the result
@@ -151,6 +152,9 @@ func (tr *toolRun) settle(a *activeCall, result *ToolResult) {
 	a.phase, a.result = phaseDone, result
 	tr.left--
 	tr.entries = append(tr.entries, entry{Result: result})
+	if a.ended != nil {
+		a.ended(*result)
+	}
 	if tr.c.opts.Trace.ToolEnd != nil {
 		var took time.Duration
 		if !a.started.IsZero() {
@@ -282,6 +286,11 @@ func (tr *toolRun) start(a *activeCall) {
 	if timeout > 0 {
 		ctx, cancel = context.WithTimeoutCause(ctx, timeout, fmt.Errorf("tool %s timed out after %s", a.call.Name, timeout))
 		a.deadline = a.started.Add(timeout + abortGrace)
+	}
+	if c.opts.Trace.StartTool != nil {
+		var inner context.Context
+		inner, a.ended = c.opts.Trace.StartTool(ctx, *a.call)
+		ctx = derived(ctx, inner)
 	}
 	if c.opts.Trace.ToolStart != nil {
 		c.opts.Trace.ToolStart(ctx, *a.call)
