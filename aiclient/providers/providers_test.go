@@ -203,3 +203,25 @@ func TestAvailable(t *testing.T) {
 	_, err = providers.Registry(providers.Options{}, "groq", "openai")
 	assert.ErrorIs(t, err, aiclient.ClassAuth)
 }
+
+// TestCost checks that a reply costs what the catalogue says, whatever the API.
+func TestCost(t *testing.T) {
+	clearKeys(t)
+	server := aitest.NewServer(t, func(aitest.Request) aitest.Reply {
+		return aitest.Reply{Text: "hi", Usage: aitest.Usage{Input: 1_000_000, CachedRead: 1_000_000, Output: 1_000_000}}
+	})
+	for _, name := range []string{"anthropic:claude-sonnet-4-6", "google:gemini-2.5-flash", "openai:gpt-4o", "azure:gpt-5"} {
+		chat, spec, err := providers.Chat(name, providers.Options{BaseURL: server.URL})
+		require.NoError(t, err, name)
+		require.False(t, spec.Price.IsZero(), name)
+		request := &aiclient.Request{Messages: []aiclient.Message{aiclient.User("hi")}}
+		for _, ask := range []func() (*aiclient.Response, error){
+			func() (*aiclient.Response, error) { return chat.Generate(t.Context(), request) },
+			func() (*aiclient.Response, error) { return aiclient.Collect(chat.Stream(t.Context(), request)) },
+		} {
+			reply, err := ask()
+			require.NoError(t, err, name)
+			assert.InDelta(t, spec.Price.Input+spec.Price.CachedRead+spec.Price.Output, reply.Cost, 1e-9, name)
+		}
+	}
+}
