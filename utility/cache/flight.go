@@ -14,9 +14,10 @@ import (
 // are strings, and ends when its time is up even if the load function does not.
 type flight[V any] struct {
 	done       chan struct{}
-	over       bool // guarded by Retriever.mu, as are the next two
+	over       bool // guarded by Retriever.mu, as are the next three
 	orphan     bool // its key was invalidated: the result is not remembered
 	background bool // nobody waits for it
+	traced     func(Load)
 
 	value V // these are set before done is closed
 	err   error
@@ -91,6 +92,7 @@ func (r *Retriever[K, V]) run(ctx context.Context, key K, f *flight[V]) {
 		r.stats.Loading--
 		r.mu.Unlock()
 	}()
+	ctx = r.startTrace(ctx, key, f)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(r.stop, func() { cancel(ErrClosed) })()
@@ -100,9 +102,16 @@ func (r *Retriever[K, V]) run(ctx context.Context, key K, f *flight[V]) {
 		defer stop()
 	}
 	// A load function that does not heed its context does not hold up its callers.
-	defer context.AfterFunc(ctx, func() {
+	given := make(chan struct{})
+	spared := context.AfterFunc(ctx, func() {
+		defer close(given)
 		r.end(ctx, key, f, none, context.Cause(ctx), start)
-	})()
+	})
+	defer func() {
+		if !spared() {
+			<-given // so that Close waits for it, too
+		}
+	}()
 
 	value, err := r.attempt(ctx, key)
 	if err != nil && ctx.Err() != nil {
@@ -112,6 +121,21 @@ func (r *Retriever[K, V]) run(ctx context.Context, key K, f *flight[V]) {
 		}
 	}
 	r.end(ctx, key, f, value, err, start)
+}
+
+// startTrace tells the trace that f begins and returns what it runs in.
+func (r *Retriever[K, V]) startTrace(ctx context.Context, key K, f *flight[V]) context.Context {
+	if r.opts.Trace.StartLoad == nil {
+		return ctx
+	}
+	inner, traced := r.opts.Trace.StartLoad(ctx, key)
+	r.mu.Lock()
+	f.traced = traced // no outcome yet: the load has not begun
+	r.mu.Unlock()
+	if inner == nil {
+		return ctx
+	}
+	return inner
 }
 
 // attempt calls the load function, as often as Options.Retry wants.
@@ -152,10 +176,14 @@ func (r *Retriever[K, V]) end(ctx context.Context, key K, f *flight[V], value V,
 	}
 	f.over = true
 	f.value, f.err = value, err
+	took := time.Since(start)
 	r.stats.Loads++
-	r.stats.LoadTime += time.Since(start)
+	r.stats.LoadTime += took
 	if err != nil {
 		r.stats.Errors++
+	}
+	if _, ok := errors.AsType[timeoutError](err); ok {
+		r.stats.Timeouts++
 	}
 	if r.flights[key] == f {
 		delete(r.flights, key)
@@ -164,9 +192,12 @@ func (r *Retriever[K, V]) end(ctx context.Context, key K, f *flight[V], value V,
 		var panicked *PanicError
 		r.remember(key, value, err, !errors.As(err, &panicked))
 	}
-	background := f.background
+	background, traced := f.background, f.traced
 	r.mu.Unlock()
 	close(f.done)
+	if traced != nil {
+		traced(Load{Took: took, Err: err, Background: background})
+	}
 	if err != nil && background && !errors.Is(err, ErrClosed) {
 		r.opts.Logger.WarnContext(ctx, "cache: background refresh failed", "key", keyText(key), "error", err)
 	}

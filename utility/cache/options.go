@@ -53,6 +53,8 @@ type Options struct {
 	// means load runs once.
 	Retry func(ctx context.Context, load func(context.Context) error) error
 
+	Trace Trace
+
 	// Logger receives the stack of a panic in the load function and failures of
 	// background refreshes. Nil means slog.Default().
 	Logger *slog.Logger
@@ -103,19 +105,4 @@ type Entry[V any] struct {
 	Loaded   time.Time // when Value was loaded
 	Expires  time.Time // when its TTL ends or ended
 	Err      error     // why the last load failed; nil if it did not
-}
-
-// Stats counts what has happened since the start.
-type Stats struct {
-	Hits      uint64        // a fresh value was there
-	Misses    uint64        // callers that had to wait for a load, including Coalesced
-	Coalesced uint64        // callers that joined a load that was running
-	Stale     uint64        // callers that got a value past its TTL because loading failed
-	Negative  uint64        // callers that got a remembered error
-	Loads     uint64        // loads that have ended, also in the background
-	Errors    uint64        // loads that failed
-	Evictions uint64        // keys that made room for others
-	LoadTime  time.Duration // total of all loads
-	Entries   int           // keys that are remembered now
-	Loading   int           // loads that run now, including those that overran their Timeout
 }
