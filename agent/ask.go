@@ -49,7 +49,8 @@ func (s *askSet) drop(q *ask) {
 // aborted, and with an error that wraps [ErrStopped] when the agent stops: the
 // request is then still in the last checkpoint, is pending again after a
 // restore, and an answer that it receives there is given to the next Ask with
-// its ID, or with the same question for the same input.
+// its ID, if it is the same question, or with the same question for the same
+// input when it has none.
 func (a *Agent) Ask(ctx context.Context, req Request) (Response, error) {
 	if err := req.check(); err != nil {
 		return Response{}, fmt.Errorf("agent %s: request %q: %w", a.id, req.Title, err)
@@ -93,20 +94,23 @@ func (a *Agent) open(req Request) (*ask, Response, error) {
 	a.mu.Unlock()
 	s := a.asks
 	s.mu.Lock()
-	old := s.find(req.ID)
-	if old == nil && req.ID == "" {
-		old = s.same(req)
-	}
-	if old != nil {
-		defer s.mu.Unlock()
+	if old := s.find(req.ID); old != nil {
 		if !old.restored {
+			s.mu.Unlock()
 			return nil, Response{}, fmt.Errorf("agent %s: request %q is open already: %w", a.id, req.ID, ErrDuplicate)
 		}
+		if !old.request.same(req) || old.answered && req.accept(old.response) != nil {
+			s.drop(old) // an answer to another question is none to this one
+		}
+	}
+	if old := s.restored(req); old != nil {
+		defer s.mu.Unlock()
 		if old.answered {
 			s.drop(old)
 			return nil, old.response, nil
 		}
-		old.restored = false
+		req.ID, req.Time = old.request.ID, old.request.Time
+		old.request, old.restored = req, false // what was saved lacks secrets
 		return old, Response{}, nil
 	}
 	if req.ID == "" {
@@ -120,11 +124,11 @@ func (a *Agent) open(req Request) (*ask, Response, error) {
 	return q, Response{}, nil
 }
 
-// same finds a restored request that asks the same for the same input.
-func (s *askSet) same(req Request) *ask {
+// restored finds the request of an earlier life that asks the same.
+func (s *askSet) restored(req Request) *ask {
 	for _, q := range s.list {
-		r := q.request
-		if q.restored && r.Input == req.Input && r.Kind == req.Kind && r.Title == req.Title && r.Text == req.Text {
+		if q.restored && (req.ID == "" || q.request.ID == req.ID) && q.request.same(req) &&
+			(!q.answered || req.accept(q.response) == nil) {
 			return q
 		}
 	}

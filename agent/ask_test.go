@@ -134,6 +134,64 @@ func TestQuestionsSurviveARestore(t *testing.T) {
 	})
 }
 
+// An answer that was given between two lives is one to the question that was
+// asked, whatever else has its ID now.
+func TestAnAnswerIsBoundToItsQuestion(t *testing.T) {
+	call := func(args string) Request {
+		return Request{ID: "call-1", Kind: Confirm, Text: "Run it?", Data: json.RawMessage(args)}
+	}
+	for name, c := range map[string]struct {
+		asked Request
+		given bool
+	}{
+		"the same":            {call(`{"cmd": "ls"}`), true},
+		"another call":        {call(`{"cmd":"rm"}`), false},
+		"another text":        {Request{ID: "call-1", Kind: Confirm, Text: "Delete it?", Data: json.RawMessage(`{"cmd":"ls"}`)}, false},
+		"another kind":        {Request{ID: "call-1", Kind: Text, Text: "Run it?", Data: json.RawMessage(`{"cmd":"ls"}`)}, false},
+		"without an ID":       {Request{Kind: Confirm, Text: "Run it?", Data: json.RawMessage(`{"cmd":"ls"}`)}, true},
+		"no ID, another call": {Request{Kind: Confirm, Text: "Run it?", Data: json.RawMessage(`{"cmd":"rm"}`)}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newManager(t, ManagerOptions{Store: &MemoryStore{}}, Type{Name: "test"})
+				a := spawn(t, m, SpawnOptions{ID: "a"})
+				go func() { _, _ = a.Ask(t.Context(), call(`{"cmd":"ls"}`)) }()
+				synctest.Wait()
+				require.NoError(t, a.Stop(t.Context()))
+				b, err := m.Restore(t.Context(), "a")
+				require.NoError(t, err)
+				require.NoError(t, b.Answer("call-1", Response{Confirmed: true}))
+				c.asked.Timeout = time.Second
+				got, err := b.Ask(t.Context(), c.asked)
+				if c.given {
+					require.NoError(t, err)
+					assert.True(t, got.Confirmed)
+				} else {
+					require.ErrorIs(t, err, context.DeadlineExceeded, "it was asked anew")
+				}
+			})
+		})
+	}
+}
+
+// What a checkpoint does not hold is taken from the question that is asked again.
+func TestASecretDefaultSurvivesARestore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newManager(t, ManagerOptions{Store: &MemoryStore{}}, Type{Name: "test"})
+		req := Request{ID: "p", Kind: Password, Timeout: time.Minute, Default: &Response{Text: "hunter2"}}
+		a := spawn(t, m, SpawnOptions{ID: "a"})
+		go func() { _, _ = a.Ask(t.Context(), req) }()
+		synctest.Wait()
+		require.NoError(t, a.Stop(t.Context()))
+		b, err := m.Restore(t.Context(), "a")
+		require.NoError(t, err)
+		require.Len(t, b.Pending(), 1)
+		got, err := b.Ask(t.Context(), req)
+		require.NoError(t, err)
+		assert.Equal(t, Response{Text: "hunter2", TimedOut: true}, got)
+	})
+}
+
 func TestSecretsAreNotWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &MemoryStore{}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -24,9 +25,9 @@ const (
 // Request is a question to a person.
 type Request struct {
 	// ID addresses the request when it is answered. Empty in [Agent.Ask] means
-	// that one is made. A handler that asks again after a restore gives the
-	// same ID, such as the ID of the tool call it wants approved, and then
-	// receives an answer that was given meanwhile.
+	// that one is made. A handler that asks the same again after a restore
+	// gives the same ID, such as the ID of the tool call it wants approved, and
+	// then receives an answer that was given meanwhile.
 	ID   string      `json:"id"`
 	Kind RequestKind `json:"kind"`
 	// Title is a short heading, Text the question.
@@ -101,6 +102,23 @@ func (r Response) size() int {
 		n += len(c) + 16
 	}
 	return n + 64*len(r.Fields)
+}
+
+// same reports whether r and other ask the same for the same input, so that an
+// answer to one is one to the other. Data counts: it may be the call that wants
+// approval.
+func (r Request) same(other Request) bool {
+	return r.Input == other.Input && r.Kind == other.Kind && r.Title == other.Title && r.Text == other.Text &&
+		bytes.Equal(compact(r.Data), compact(other.Data))
+}
+
+// compact removes the white space that a checkpoint does not keep.
+func compact(raw json.RawMessage) []byte {
+	var out bytes.Buffer
+	if json.Compact(&out, raw) != nil {
+		return raw
+	}
+	return out.Bytes()
 }
 
 // check reports what is wrong with a question.
