@@ -69,6 +69,45 @@ func TestJetStream(t *testing.T) {
 	})
 }
 
+// urlVar tells a child process where the server is.
+const urlVar = "TOKENRING_NATSSTORE_URL"
+
+// connected is a store with a connection of its own.
+type connected struct {
+	*natsstore.Store
+	nc *nats.Conn
+}
+
+func (c connected) Close() error {
+	c.nc.Close()
+	return nil
+}
+
+// TestJetStreamKilled kills the process that writes; the server lives on.
+func TestJetStreamKilled(t *testing.T) {
+	if os.Getenv(urlVar) == "" {
+		s := start(t, &server.Options{Port: -1, StoreDir: t.TempDir()})
+		t.Cleanup(func() { stop(s) })
+		t.Setenv(urlVar, s.ClientURL())
+	}
+	storetest.Kill(t, storetest.Options{
+		Open: func(string) (agent.Store, error) {
+			nc, err := nats.Connect(os.Getenv(urlVar))
+			if err != nil {
+				return nil, err
+			}
+			s, err := natsstore.Open(context.Background(), nc, natsstore.Options{})
+			if err != nil {
+				nc.Close()
+				return nil, err
+			}
+			return connected{s, nc}, nil
+		},
+		Durable: true,
+		Shared:  true,
+	})
+}
+
 func TestOpenFailures(t *testing.T) {
 	s := start(t, &server.Options{Port: -1, StoreDir: t.TempDir()})
 	t.Cleanup(func() { stop(s) })

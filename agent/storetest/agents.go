@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -138,13 +139,30 @@ const typeName = "storetest"
 func newManager(s agent.Store, opts agent.ManagerOptions) (*agent.Manager, error) {
 	opts.Store, opts.Logger = s, discard
 	m := agent.NewManager(opts)
-	return m, m.RegisterType(agent.Type{Name: typeName, Setup: func(_ context.Context, a *agent.Agent) error {
-		if err := a.Attach("ledger", &ledger{}); err != nil {
-			return err
-		}
-		return a.Attach("blob", &blob{})
-	}})
+	return m, m.RegisterType(agent.Type{
+		Name: typeName,
+		Setup: func(_ context.Context, a *agent.Agent) error {
+			if err := a.Attach("ledger", &ledger{}); err != nil {
+				return err
+			}
+			return a.Attach("blob", &blob{})
+		},
+		AutoCheckpoint: agent.AutoCheckpoint{BeforeInput: true, AfterInput: true},
+		Handle: func(_ context.Context, a *agent.Agent, in agent.Input) error {
+			size, err := strconv.Atoi(in.Text)
+			if err != nil {
+				return err
+			}
+			if n := grow(a, size); in.ID != inputID(n) {
+				return fmt.Errorf("%s brought the ledger to %d: an input ran twice, or one is lost", in.ID, n)
+			}
+			return nil
+		},
+	})
 }
+
+// inputID is the ID of the input that brings the ledger to n.
+func inputID(n uint64) string { return fmt.Sprint("input", n) }
 
 // check reports whether a is in a state that step left.
 func check(a *agent.Agent) (uint64, error) {
@@ -155,10 +173,16 @@ func check(a *agent.Agent) (uint64, error) {
 	return n, nil
 }
 
-// step changes both slices and takes a checkpoint.
-func step(ctx context.Context, a *agent.Agent, size int) (uint64, error) {
+// grow changes both slices.
+func grow(a *agent.Agent, size int) uint64 {
 	n := a.Slice("ledger").(*ledger).grow()
 	a.Slice("blob").(*blob).set(n, size)
+	return n
+}
+
+// step changes both slices and takes a checkpoint.
+func step(ctx context.Context, a *agent.Agent, size int) (uint64, error) {
+	n := grow(a, size)
 	_, err := a.Checkpoint(ctx)
 	return n, err
 }

@@ -23,12 +23,15 @@ const killPlace = "TOKENRING_STORETEST_PLACE"
 
 // Kill proves that a durable store loses nothing when its process is killed. It
 // starts the test binary again and again as a child that takes checkpoints as
-// fast as it can, kills it with SIGKILL at a random moment, and restores: the
-// state must be one that was saved, and none older than the last one that the
-// child reported as acknowledged. There are 12 kills, and 1,000 with
+// fast as it can, by itself and through automatic ones around inputs, kills it
+// with SIGKILL at a random moment, and restores: the state must be one that was
+// saved, and none older than the last one that the child reported as
+// acknowledged. An input that the child saw finish must not be unfinished, and
+// one that was begun must be. There are 12 kills, and 1,000 with
 // TOKENRING_LONG=1.
 //
-// The calling test must be a top-level test function and do nothing before it.
+// The calling test must be a top-level test function and do nothing before it
+// that the child must not do.
 func Kill(t *testing.T, opts Options) {
 	if place := os.Getenv(killPlace); place != "" {
 		err := victim(opts, place)
@@ -41,7 +44,7 @@ func Kill(t *testing.T, opts Options) {
 	}
 	place := t.TempDir()
 	var acked, restored uint64
-	unacked := 0
+	unacked, unfinished := 0, 0
 	for i := range kills {
 		n := strike(t, place)
 		acked = max(acked, n)
@@ -59,6 +62,10 @@ func Kill(t *testing.T, opts Options) {
 		require.NoError(t, err, "kill %d", i)
 		require.GreaterOrEqual(t, n, acked, "kill %d: an acknowledged checkpoint is lost", i)
 		require.LessOrEqual(t, n, acked+1, "kill %d: at most one was under way", i)
+		for _, in := range a.Unfinished() {
+			require.Equal(t, inputID(n+1), in.ID, "kill %d: an input that took effect is unfinished", i)
+			unfinished++
+		}
 		if n > acked {
 			unacked++
 		}
@@ -66,8 +73,8 @@ func Kill(t *testing.T, opts Options) {
 		require.NoError(t, m.Shutdown(t.Context()))
 		closeStore(t, s)
 	}
-	t.Logf("%d kills, %d restores, %d checkpoints acknowledged, %d times the last one was stored but not acknowledged yet",
-		kills, restored, acked, unacked)
+	t.Logf("%d kills, %d restores, %d states acknowledged, %d times the last one was stored but not acknowledged yet, %d times an input was cut short",
+		kills, restored, acked, unacked, unfinished)
 	require.NotZero(t, acked)
 }
 
@@ -121,14 +128,36 @@ func victim(opts Options, place string) error {
 	// One write each, so that a line is whole or not there.
 	fmt.Fprintln(os.Stdout, "ready")
 	for {
-		size := 100
-		if rand.IntN(3) == 0 {
-			size = rand.IntN(200_000)
-		}
-		n, err := step(ctx, a, size)
+		n, err := advance(ctx, a)
 		if err != nil {
 			return err
 		}
+		if failed := m.Stats().CheckpointErrors; failed > 0 {
+			return fmt.Errorf("%d automatic checkpoints failed", failed)
+		}
 		fmt.Fprintln(os.Stdout, n)
 	}
+}
+
+// advance brings the agent to its next state and has that saved: through the
+// input that was cut short, if there is one, or else as chance has it.
+func advance(ctx context.Context, a *agent.Agent) (uint64, error) {
+	size := 100
+	if rand.IntN(3) == 0 {
+		size = rand.IntN(200_000)
+	}
+	var run *agent.Run
+	var err error
+	if open := a.Unfinished(); len(open) > 0 {
+		run, err = a.Resume(ctx, open[0].ID)
+	} else if rand.IntN(2) == 0 {
+		return step(ctx, a, size)
+	} else {
+		n := a.Slice("ledger").(*ledger).count()
+		run, err = a.Submit(ctx, agent.Input{ID: inputID(n + 1), Text: strconv.Itoa(size)})
+	}
+	if err == nil {
+		err = run.Wait(ctx)
+	}
+	return a.Slice("ledger").(*ledger).count(), err
 }

@@ -215,12 +215,18 @@ func testContext(t *testing.T, opts Options) {
 }
 
 func testConcurrent(t *testing.T, opts Options) {
-	s := opts.open(t, t.TempDir())
+	place := t.TempDir()
+	s := opts.open(t, place)
+	stores := []agent.Store{s}
+	if opts.Shared {
+		stores = append(stores, opts.open(t, place))
+	}
 	const writers, each = 8, 20
 	var mu sync.Mutex
 	wrote := map[uint64]int{}
 	var wg sync.WaitGroup
 	for w := range writers {
+		s := stores[w%len(stores)]
 		wg.Go(func() {
 			for seq := uint64(1); seq <= each; seq++ {
 				err := s.Append(context.Background(), "shared", rec(seq, fmt.Sprint(w)))
