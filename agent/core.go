@@ -92,18 +92,7 @@ func (c coreSlice) MarshalJSON() ([]byte, error) {
 	}
 	a.asks.mu.Unlock()
 
-	a.hooks.mu.Lock()
-	for name := range a.hooks.disabled {
-		s.Disabled = append(s.Disabled, name)
-	}
-	for _, h := range a.hooks.list {
-		if h.info.Runs > 0 {
-			info := h.info
-			info.Enabled = !a.hooks.disabled[info.Name]
-			s.Hooks = append(s.Hooks, info)
-		}
-	}
-	a.hooks.mu.Unlock()
+	s.Disabled, s.Hooks = a.hooks.save()
 	return json.Marshal(s)
 }
 
@@ -134,22 +123,7 @@ func (c coreSlice) UnmarshalJSON(data []byte) error {
 	}
 	a.asks.mu.Unlock()
 
-	h := a.hooks
-	h.mu.Lock()
-	for _, name := range s.Disabled {
-		if h.disabled == nil {
-			h.disabled = map[string]bool{}
-		}
-		h.disabled[name] = true
-	}
-	h.restored = make(map[string]HookInfo, len(s.Hooks))
-	for _, info := range s.Hooks {
-		h.restored[string(info.Point)+" "+info.Name] = info
-	}
-	for _, hook := range h.list {
-		hook.restore(h.restored)
-	}
-	h.mu.Unlock()
+	a.hooks.load(s.Disabled, s.Hooks)
 	return nil
 }
 

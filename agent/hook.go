@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -137,8 +138,50 @@ func (s *hookSet) add(h *hook) error {
 	return nil
 }
 
+// save returns what a checkpoint keeps: also of hooks that were saved before
+// and are not registered in this life.
+func (s *hookSet) save() (disabled []string, ran []HookInfo) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	disabled = slices.Sorted(maps.Keys(s.disabled))
+	absent := maps.Clone(s.restored)
+	for _, h := range s.list {
+		delete(absent, h.info.key())
+		if h.info.Runs > 0 {
+			info := h.info
+			info.Enabled = !s.disabled[info.Name]
+			ran = append(ran, info)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(absent)) {
+		ran = append(ran, absent[key])
+	}
+	return disabled, ran
+}
+
+// load takes over what save returned.
+func (s *hookSet) load(disabled []string, ran []HookInfo) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range disabled {
+		if s.disabled == nil {
+			s.disabled = map[string]bool{}
+		}
+		s.disabled[name] = true
+	}
+	s.restored = make(map[string]HookInfo, len(ran))
+	for _, info := range ran {
+		s.restored[info.key()] = info
+	}
+	for _, h := range s.list {
+		h.restore(s.restored)
+	}
+}
+
+func (i HookInfo) key() string { return string(i.Point) + " " + i.Name }
+
 func (h *hook) restore(saved map[string]HookInfo) {
-	if old, ok := saved[string(h.info.Point)+" "+h.info.Name]; ok {
+	if old, ok := saved[h.info.key()]; ok {
 		h.info.Runs, h.info.Failures, h.info.LastError = old.Runs, old.Failures, old.LastError
 		h.info.Last, h.info.Total = old.Last, old.Total
 	}

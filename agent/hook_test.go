@@ -88,7 +88,19 @@ func TestDisablingAHookLeavesTheOthers(t *testing.T) {
 	assert.Equal(t, []string{"a", "c"}, ran)
 	require.NoError(t, a.Stop(t.Context()))
 
-	// The choice survives, also when a disabled hook no longer exists.
+	// Saved hooks that no longer exist fail nothing.
+	bare := newManager(t, ManagerOptions{Store: store}, handle(func(context.Context, *Agent, Input) error { return nil }))
+	none, err := bare.Restore(t.Context(), "a")
+	require.NoError(t, err)
+	for range 2 {
+		r, err := none.Submit(t.Context(), Input{})
+		require.NoError(t, err)
+		require.NoError(t, r.Wait(t.Context()))
+		require.NoError(t, none.RunHooks(t.Context(), "mine"))
+	}
+	require.NoError(t, none.Stop(t.Context()))
+
+	// The choice survives, even there.
 	b, err := m.Restore(t.Context(), "a")
 	require.NoError(t, err)
 	ran = nil

@@ -187,6 +187,7 @@ func (m *Manager) remove(a *Agent) {
 		m.replace(a)
 	}
 	m.sweeps.cancel(a)
+	m.unorphan(a)
 	parent := m.agents[a.parent]
 	m.mu.Unlock()
 	if parent != nil {

@@ -61,8 +61,10 @@ type Manager struct {
 	agents map[string]*Agent
 	closed bool
 	keep   map[string]int // type → how many are to live
-	watch  watchers
-	sweeps sweeper
+	// orphans are restored sub-agents whose parent does not live, by its ID.
+	orphans map[string][]*Agent
+	watch   watchers
+	sweeps  sweeper
 }
 
 // NewManager makes a manager.
@@ -247,69 +249,12 @@ func (m *Manager) admit(a *Agent, parent *Agent) error {
 	a.state = active
 	a.touch()
 	a.mu.Unlock()
+	m.reunite(a, parent)
 	m.sweeps.schedule(m, a)
 	m.watch.tell(Change{Agent: a, Kind: Added})
 	m.mu.Unlock()
 	if parent != nil {
 		parent.Emit(SubAgent{ID: a.id, Type: a.typ.Name, State: "spawned"})
-	}
-	return nil
-}
-
-func (a *Agent) adopt(child *Agent) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.state != active {
-		return fmt.Errorf("agent %s: spawn sub-agent: %w", a.id, ErrStopped)
-	}
-	if limit := a.m.opts.MaxChildren; limit > 0 && len(a.children) >= limit {
-		return fmt.Errorf("agent %s: spawn sub-agent of type %q: it has %d already, the limit is %d: %w",
-			a.id, child.typ.Name, len(a.children), limit, ErrLimit)
-	}
-	a.children = append(a.children, child)
-	return nil
-}
-
-func (a *Agent) disown(child *Agent) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.children = slices.DeleteFunc(a.children, func(c *Agent) bool { return c == child })
-}
-
-// Spawn makes a sub-agent of a.
-func (a *Agent) Spawn(ctx context.Context, typeName string, opts SpawnOptions) (*Agent, error) {
-	opts.Parent = a
-	return a.m.Spawn(ctx, typeName, opts)
-}
-
-// Children returns the living sub-agents in the order of their birth.
-func (a *Agent) Children() []*Agent {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return slices.Clone(a.children)
-}
-
-// inherit copies the slices that both sides marked.
-func (a *Agent) inherit(parent *Agent) error {
-	for _, mine := range a.sliceList() {
-		if !mine.opts.Inherit {
-			continue
-		}
-		for _, theirs := range parent.sliceList() {
-			if theirs.name != mine.name || !theirs.opts.Inherit {
-				continue
-			}
-			err := guard(func() error {
-				data, err := theirs.slice.MarshalJSON()
-				if err != nil {
-					return err
-				}
-				return mine.slice.UnmarshalJSON(data)
-			})
-			if err != nil {
-				return &SliceError{Agent: a.id, Slice: mine.name, Err: fmt.Errorf("inherit from agent %s: %w", parent.id, err)}
-			}
-		}
 	}
 	return nil
 }

@@ -117,6 +117,34 @@ func TestSubAgents(t *testing.T) {
 	})
 }
 
+func TestFamiliesFindEachOtherAgain(t *testing.T) {
+	for _, order := range [][]string{{"a", "b", "c"}, {"c", "b", "a"}, {"b", "a", "c"}} {
+		store := &MemoryStore{}
+		m := newManager(t, ManagerOptions{Store: store}, Type{Name: "test"})
+		a := spawn(t, m, SpawnOptions{ID: "a"})
+		b, err := a.Spawn(t.Context(), "test", SpawnOptions{ID: "b"})
+		require.NoError(t, err)
+		_, err = b.Spawn(t.Context(), "test", SpawnOptions{ID: "c"})
+		require.NoError(t, err)
+		require.NoError(t, m.Shutdown(t.Context()))
+
+		m = newManager(t, ManagerOptions{Store: store}, Type{Name: "test"})
+		for _, id := range order {
+			_, err := m.Restore(t.Context(), id)
+			require.NoError(t, err)
+		}
+		a, _ = m.Get("a")
+		require.Len(t, a.Children(), 1)
+		require.Len(t, a.Children()[0].Children(), 1)
+		require.NoError(t, a.Stop(t.Context()))
+		assert.Zero(t, m.Len(), "sub-agents end with their parent")
+		b, err = m.Restore(t.Context(), "b")
+		require.NoError(t, err)
+		require.NoError(t, b.Stop(t.Context()))
+		assert.Empty(t, m.orphans)
+	}
+}
+
 func TestSpawnFailures(t *testing.T) {
 	setups := 0
 	m := newManager(t, ManagerOptions{}, Type{Name: "test"}, Type{Name: "bad", Setup: func(context.Context, *Agent) error {

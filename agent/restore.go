@@ -41,7 +41,8 @@ func (e *PartialError) Unwrap() []error {
 // damaged checkpoint is passed over for the one before it, with a warning in
 // the log and in the agent's events, see also [Agent.Skipped].
 //
-// Its type's Setup runs first, then the saved state is put into the slices.
+// Its type's Setup runs first, then the saved state is put into the slices. A
+// sub-agent and its parent find each other again, whichever comes back first.
 // Inputs that were not finished are listed by [Agent.Unfinished]. When some
 // slices cannot be restored, Restore returns the agent together with a
 // [*PartialError]. It fails with [ErrNotFound] when there is no checkpoint, and
