@@ -3,6 +3,7 @@ package aitest
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 )
 
 // anthropicWire is Anthropic's Messages format.
@@ -23,6 +24,8 @@ var anthropicWire = wire{
 func anthropicFault(f Fault) any {
 	return object{"type": "error", "error": object{"type": f.Code, "message": f.Message}}
 }
+
+var anthropicID = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
 
 type anthropicBlock struct {
 	Type      string          `json:"type"`
@@ -103,6 +106,18 @@ func decodeAnthropic(_ string, body []byte) (Request, error) {
 	}
 	if err := pairCalls(req.Messages); err != nil {
 		return Request{}, err
+	}
+	given := map[string]bool{}
+	for i, m := range req.Messages {
+		for _, c := range m.ToolCalls {
+			if !anthropicID.MatchString(c.ID) {
+				return Request{}, fmt.Errorf("message %d: tool_use.id %q should match pattern %s", i, c.ID, anthropicID)
+			}
+			if given[c.ID] {
+				return Request{}, fmt.Errorf("message %d: tool_use ids must be unique: %q", i, c.ID)
+			}
+			given[c.ID] = true
+		}
 	}
 	for _, t := range in.Tools {
 		req.Tools = append(req.Tools, Tool{Name: t.Name, Description: t.Description, Schema: t.Schema})

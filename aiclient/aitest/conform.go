@@ -55,6 +55,7 @@ func ConformChat(t *testing.T, c Conformance) {
 		{"MalformedArguments", suite.malformedArguments, c.ObjectArguments},
 		{"History", suite.history, false},
 		{"ForeignData", suite.foreignData, false},
+		{"ForeignCalls", suite.foreignCalls, false},
 		{"Usage", suite.usage, false},
 		{"FinishReasons", suite.finishReasons, false},
 		{"Files", suite.files, false},
@@ -269,6 +270,46 @@ func (s conformance) foreignData(t *testing.T) {
 	resp, err := chat.Generate(t.Context(), req)
 	noError(t, err)
 	same(t, "what arrives", `4 "" ""`, resp.Text())
+}
+
+// foreignCalls gives the model a history with calls that another model made: with
+// IDs that are too long, hold other characters or come again, with names that no
+// tool can have, and with an empty reply. Results must still belong to their
+// calls.
+func (s conformance) foreignCalls(t *testing.T) {
+	ids := []string{"functions.weather:0", strings.Repeat("long", 20), "call_1", "call_1", "9 lives"}
+	chat := s.New(t, func(r Request) Reply {
+		text := ""
+		for i, m := range r.Messages {
+			if m.Role == "tool" {
+				text += m.Text + " "
+			}
+			for _, c := range m.ToolCalls {
+				var args struct{ City string }
+				if json.Unmarshal([]byte(c.Arguments), &args) != nil || r.Messages[i+1].Text != "weather in "+args.City {
+					text += fmt.Sprintf("(%s is not the result of %s) ", r.Messages[i+1].Text, c.Arguments)
+				}
+			}
+		}
+		return Text(text)
+	})
+	req := ask("hi")
+	want := ""
+	for i, id := range ids {
+		name, city := "weather", fmt.Sprintf("city %d", i)
+		if i == 1 {
+			name = "functions.weather<|channel|>"
+		}
+		req.Messages = append(req.Messages,
+			aiclient.Assistant(aiclient.ToolCallPart(aiclient.ToolCall{ID: id, Name: name, Arguments: fmt.Sprintf(`{"city":%q}`, city)})),
+			aiclient.ToolResults(aiclient.ToolResult{CallID: id, Name: name, Text: "weather in " + city}))
+		want += "weather in " + city + " "
+	}
+	req.Messages = append(req.Messages, aiclient.Assistant(), aiclient.User("still there?"), aiclient.User("hello?"))
+	noError(t, aiclient.Validate(req, aiclient.Rules{}))
+	resp, err := chat.Generate(t.Context(), req)
+	noError(t, err)
+	same(t, "results", want, resp.Text())
 }
 
 func (s conformance) usage(t *testing.T) {

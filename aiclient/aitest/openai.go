@@ -2,8 +2,11 @@ package aitest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/tokenring-ai/tokenring-go/utility/tool"
 )
 
 // openAIWire is OpenAI's Chat Completions format.
@@ -73,7 +76,7 @@ func decodeOpenAI(_ string, body []byte) (Request, error) {
 		}
 		req.Messages = append(req.Messages, out)
 	}
-	if err := pairCalls(req.Messages); err != nil {
+	if err := errors.Join(pairCalls(req.Messages), checkIDs(req.Messages, 40)); err != nil {
 		return Request{}, err
 	}
 	for _, t := range in.Tools {
@@ -124,7 +127,8 @@ func mediaType(url string) string {
 }
 
 // pairCalls checks what providers check: that every call is followed by its
-// result and every result belongs to a call. It fills in the results' names.
+// result, every result belongs to a call, and names are names of tools. It fills
+// in the results' names.
 func pairCalls(messages []Message) error {
 	open := map[string]string{}
 	for i := range messages {
@@ -142,11 +146,26 @@ func pairCalls(messages []Message) error {
 			return fmt.Errorf("message %d: %d tool calls before it have no result", i, len(open))
 		}
 		for _, c := range m.ToolCalls {
+			if err := tool.CheckName(c.Name); err != nil {
+				return fmt.Errorf("message %d: %w", i, err)
+			}
 			open[c.ID] = c.Name
 		}
 	}
 	if len(open) > 0 {
 		return fmt.Errorf("the last %d tool calls have no result", len(open))
+	}
+	return nil
+}
+
+// checkIDs checks that IDs of calls are not longer than a provider lets them be.
+func checkIDs(messages []Message, longest int) error {
+	for i, m := range messages {
+		for _, c := range m.ToolCalls {
+			if c.ID == "" || len(c.ID) > longest {
+				return fmt.Errorf("message %d: ID of a call %q: want 1 to %d bytes", i, c.ID, longest)
+			}
+		}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package aitest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -55,7 +56,7 @@ func decodeResponses(_ string, body []byte) (Request, error) {
 	if len(req.Messages) == 0 {
 		return Request{}, errNoMessages
 	}
-	if err := pairCalls(req.Messages); err != nil {
+	if err := errors.Join(pairCalls(req.Messages), checkIDs(req.Messages, 64)); err != nil {
 		return Request{}, err
 	}
 	for _, t := range in.Tools {

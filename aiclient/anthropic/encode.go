@@ -66,6 +66,10 @@ func (b *contentBlock) MarshalJSON() ([]byte, error) {
 // maxMarks is how many cache marks the API takes in one request.
 const maxMarks = 4
 
+// maxCallID bounds IDs of tool calls. The API names no bound; its own IDs are
+// much shorter.
+const maxCallID = 64
+
 // encoder writes one request.
 type encoder struct {
 	chat       *chat
@@ -74,6 +78,7 @@ type encoder struct {
 	warnings   []string
 	outputTool string
 	marks      []*contentBlock // of messages, in order
+	ids        transport.CallIDs
 }
 
 func (e *encoder) warn(format string, args ...any) {
@@ -82,6 +87,7 @@ func (e *encoder) warn(format string, args ...any) {
 
 func (e *encoder) encode(stream bool) ([]byte, error) {
 	req, provider := e.req, e.chat.provider
+	e.ids.Max = maxCallID
 	e.out = request{
 		Model: e.chat.model, MaxTokens: req.MaxTokens, Temperature: req.Temperature, TopP: req.TopP, TopK: req.TopK,
 		StopSequences: req.Stop, Stream: stream,
@@ -306,9 +312,9 @@ func (e *encoder) message(m aiclient.Message) (role string, blocks []*contentBlo
 		case aiclient.KindFile:
 			b, err = fileBlock(p.File)
 		case aiclient.KindToolCall:
-			b = &contentBlock{Type: "tool_use", ID: p.Call.ID, Name: p.Call.Name, Input: p.Call.Input()}
+			b = &contentBlock{Type: "tool_use", ID: e.ids.Call(p.Call.ID), Name: transport.CallName(p.Call.Name), Input: p.Call.Input()}
 		case aiclient.KindToolResult:
-			b, err = resultBlock(p.Result)
+			b, err = e.resultBlock(p.Result)
 		case aiclient.KindOpaque:
 			data := blockData{}
 			if p.Provider.For(e.chat.provider.name, &data) && len(data.Block) > 0 {
@@ -345,8 +351,8 @@ func (e *encoder) reasoning(p aiclient.Part) *contentBlock {
 	return nil
 }
 
-func resultBlock(r *aiclient.ToolResult) (*contentBlock, error) {
-	b := &contentBlock{Type: "tool_result", ToolUseID: r.CallID, IsError: r.IsError}
+func (e *encoder) resultBlock(r *aiclient.ToolResult) (*contentBlock, error) {
+	b := &contentBlock{Type: "tool_result", ToolUseID: e.ids.Result(r.CallID), IsError: r.IsError}
 	if r.Text != "" {
 		b.Content = append(b.Content, &contentBlock{Type: "text", Text: r.Text})
 	}

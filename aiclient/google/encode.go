@@ -244,7 +244,7 @@ func (e *encoder) message(m aiclient.Message) (role string, parts []part, err er
 			}
 			parts = append(parts, file)
 		case aiclient.KindToolCall:
-			call := functionCall{ID: data.ID, Name: p.Call.Name, Args: p.Call.Input()}
+			call := functionCall{ID: data.ID, Name: transport.CallName(p.Call.Name), Args: p.Call.Input()}
 			e.calls[p.Call.ID] = call
 			parts = append(parts, part{FunctionCall: &call, Signature: data.Signature})
 		case aiclient.KindToolResult:
@@ -270,9 +270,9 @@ func (e *encoder) message(m aiclient.Message) (role string, parts []part, err er
 
 func (e *encoder) result(r *aiclient.ToolResult) part {
 	call := e.calls[r.CallID]
-	name := r.Name
+	name := call.Name
 	if name == "" {
-		name = call.Name
+		name = transport.CallName(r.Name)
 	}
 	key := "result"
 	if r.IsError {

@@ -53,6 +53,10 @@ type chatCall struct {
 
 func (c *chat) encodeMessages(out *chatRequest, req *aiclient.Request) error {
 	cache := c.provider.dialect.CacheControl
+	ids := &transport.CallIDs{Max: maxCallID}
+	if c.provider.dialect.ShortCallIDs {
+		ids.Exact = 9
+	}
 	out.Messages = make([]chatMessage, 0, len(req.Messages)+2)
 	if req.System != "" || len(req.Context) > 0 {
 		m := chatMessage{Role: "system", Content: req.SystemText()}
@@ -71,14 +75,16 @@ func (c *chat) encodeMessages(out *chatRequest, req *aiclient.Request) error {
 		case aiclient.RoleSystem:
 			out.Messages = append(out.Messages, chatMessage{Role: "system", Content: m.Text()})
 		case aiclient.RoleAssistant:
-			out.Messages = append(out.Messages, c.assistant(m))
+			if reply := c.assistant(m, ids); !reply.empty() {
+				out.Messages = append(out.Messages, c.withReasoning(reply, req))
+			}
 		case aiclient.RoleUser:
 			var content any
 			if content, err = userContent(m.Parts); err == nil {
 				out.Messages = append(out.Messages, chatMessage{Role: "user", Content: content})
 			}
 		case aiclient.RoleTool:
-			err = toolMessages(out, m)
+			err = toolMessages(out, m, ids)
 		default:
 			err = fmt.Errorf("unknown role %q", m.Role)
 		}
@@ -89,10 +95,60 @@ func (c *chat) encodeMessages(out *chatRequest, req *aiclient.Request) error {
 			mark(&out.Messages[len(out.Messages)-1], m.Cache)
 		}
 	}
+	if c.provider.dialect.Alternate {
+		out.Messages = alternate(out.Messages)
+	}
 	return nil
 }
 
-func (c *chat) assistant(m aiclient.Message) chatMessage {
+// maxCallID is how long OpenAI lets the ID of a tool call be.
+const maxCallID = 40
+
+// empty reports whether a message says nothing, which several services refuse.
+func (m *chatMessage) empty() bool {
+	return len(m.ToolCalls) == 0 && m.Content == "" && m.ReasoningContent == "" && m.Reasoning == "" && len(m.ReasoningDetails) == 0
+}
+
+// withReasoning fills in the reasoning that a service wants with calls, which
+// those that came from another model, or without thinking, do not have.
+func (c *chat) withReasoning(m chatMessage, req *aiclient.Request) chatMessage {
+	if c.provider.dialect.ReasoningInCalls && len(m.ToolCalls) > 0 && m.ReasoningContent == "" && req.Reasoning.Effort != "none" {
+		m.ReasoningContent = " " // an empty one counts as missing
+	}
+	return m
+}
+
+// alternate joins messages of the user that follow each other.
+func alternate(messages []chatMessage) []chatMessage {
+	out := messages[:0]
+	for _, m := range messages {
+		if n := len(out); n > 0 && m.Role == "user" && out[n-1].Role == "user" {
+			out[n-1].Content = join(out[n-1].Content, m.Content)
+			continue
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+func join(a, b any) any {
+	first, ok := a.(string)
+	second, both := b.(string)
+	if ok && both {
+		return first + "\n\n" + second
+	}
+	return append(contentParts(a), contentParts(b)...)
+}
+
+func contentParts(content any) []contentPart {
+	if text, ok := content.(string); ok {
+		return []contentPart{{Type: "text", Text: text}}
+	}
+	parts, _ := content.([]contentPart)
+	return parts
+}
+
+func (c *chat) assistant(m aiclient.Message, ids *transport.CallIDs) chatMessage {
 	out := chatMessage{Role: "assistant"}
 	var mistral []contentPart
 	for _, p := range m.Parts {
@@ -114,8 +170,8 @@ func (c *chat) assistant(m aiclient.Message) chatMessage {
 			}
 		case aiclient.KindToolCall:
 			arguments := string(p.Call.Input())
-			out.ToolCalls = append(out.ToolCalls, chatCall{ID: p.Call.ID, Type: "function",
-				Function: chatFunction{Name: p.Call.Name, Arguments: &arguments}})
+			out.ToolCalls = append(out.ToolCalls, chatCall{ID: ids.Call(p.Call.ID), Type: "function",
+				Function: chatFunction{Name: transport.CallName(p.Call.Name), Arguments: &arguments}})
 		}
 	}
 	if text := m.Text(); text != "" || len(out.ToolCalls) == 0 {
@@ -127,7 +183,7 @@ func (c *chat) assistant(m aiclient.Message) chatMessage {
 	return out
 }
 
-func toolMessages(out *chatRequest, m aiclient.Message) error {
+func toolMessages(out *chatRequest, m aiclient.Message, ids *transport.CallIDs) error {
 	// The API takes text only as a result; files follow in a message of the
 	// user, after all results.
 	var files []contentPart
@@ -135,7 +191,7 @@ func toolMessages(out *chatRequest, m aiclient.Message) error {
 		if p.Kind != aiclient.KindToolResult || p.Result == nil {
 			return fmt.Errorf("a %s part where only tool results belong", p.Kind)
 		}
-		out.Messages = append(out.Messages, chatMessage{Role: "tool", Content: p.Result.Text, ToolCallID: p.Result.CallID})
+		out.Messages = append(out.Messages, chatMessage{Role: "tool", Content: p.Result.Text, ToolCallID: ids.Result(p.Result.CallID)})
 		for i := range p.Result.Files {
 			part, err := filePart(&p.Result.Files[i])
 			if err != nil {

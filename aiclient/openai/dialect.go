@@ -46,6 +46,19 @@ type Dialect struct {
 
 	// NoParallelOption leaves out parallel_tool_calls.
 	NoParallelOption bool
+
+	// Alternate joins messages of the user that follow each other, for services
+	// that want the user and the model to speak by turns.
+	Alternate bool
+
+	// ShortCallIDs sends IDs of tool calls with exactly 9 letters and digits, as
+	// Mistral wants them, also those of calls that another model made.
+	ShortCallIDs bool
+
+	// ReasoningInCalls sends reasoning with every message that calls tools, even
+	// when there is none, as services want that refuse the history otherwise
+	// while their model thinks.
+	ReasoningInCalls bool
 }
 
 // ReasoningStyle says how a service takes the reasoning effort.
@@ -77,5 +90,5 @@ const (
 // The dialects of OpenAI itself and of a service that nothing is known about.
 var (
 	OpenAI     = Dialect{MaxCompletionTokens: true, WebSearch: SearchOptions}
-	Compatible = Dialect{TopK: true}
+	Compatible = Dialect{TopK: true, Alternate: true}
 )

@@ -33,6 +33,7 @@ type responsesEncoder struct {
 	req      *aiclient.Request
 	out      responsesRequest
 	warnings []string
+	ids      transport.CallIDs
 }
 
 func (e *responsesEncoder) warn(format string, args ...any) {
@@ -126,9 +127,13 @@ func (e *responsesEncoder) output() {
 	}
 }
 
+// maxItemCallID is how long the Responses API lets the ID of a tool call be.
+const maxItemCallID = 64
+
 func (e *responsesEncoder) add(item map[string]any) { e.out.Input = append(e.out.Input, item) }
 
 func (e *responsesEncoder) input() error {
+	e.ids.Max = maxItemCallID
 	if text := e.req.SystemText(); text != "" {
 		e.add(map[string]any{"role": "developer", "content": text})
 	}
@@ -181,7 +186,7 @@ func (e *responsesEncoder) assistant(m aiclient.Message) {
 			}
 			e.add(map[string]any{"type": "reasoning", "id": data.ID, "summary": summary, "encrypted_content": data.Encrypted})
 		case aiclient.KindToolCall:
-			e.add(map[string]any{"type": "function_call", "call_id": p.Call.ID, "name": p.Call.Name, "arguments": string(p.Call.Input())})
+			e.add(map[string]any{"type": "function_call", "call_id": e.ids.Call(p.Call.ID), "name": transport.CallName(p.Call.Name), "arguments": string(p.Call.Input())})
 		case aiclient.KindOpaque:
 			if own && len(data.Item) > 0 {
 				e.out.Input = append(e.out.Input, data.Item)
@@ -210,7 +215,7 @@ func (e *responsesEncoder) results(m aiclient.Message) error {
 			}
 			output = content
 		}
-		e.add(map[string]any{"type": "function_call_output", "call_id": p.Result.CallID, "output": output})
+		e.add(map[string]any{"type": "function_call_output", "call_id": e.ids.Result(p.Result.CallID), "output": output})
 	}
 	return nil
 }
