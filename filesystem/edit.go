@@ -67,7 +67,10 @@ func (s *Service) PreviewEdit(ctx context.Context, name string, edits ...Edit) (
 	return s.edit(ctx, name, edits, false)
 }
 
-func (s *Service) edit(ctx context.Context, name string, edits []Edit, write bool) (EditResult, error) {
+func (s *Service) edit(ctx context.Context, name string, edits []Edit, write bool) (r EditResult, err error) {
+	if began := s.begin(); write {
+		defer func() { s.done(ctx, began, "edit", name, int64(len(r.Diff)), err) }()
+	}
 	clean, err := s.clean(name)
 	if err != nil {
 		return EditResult{}, err

@@ -60,6 +60,15 @@ func (w *dirWatch) close() {
 	}
 }
 
+func (w *dirWatch) count() int {
+	if w == nil {
+		return 0
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.dirs)
+}
+
 // update takes in what has changed.
 func (w *dirWatch) update() {
 	if w == nil {

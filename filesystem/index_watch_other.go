@@ -7,5 +7,6 @@ type dirWatch struct{}
 
 func newDirWatch() *dirWatch              { return nil }
 func (*dirWatch) close()                  {}
+func (*dirWatch) count() int              { return 0 }
 func (*dirWatch) update()                 {}
 func (*dirWatch) prune(func(string) bool) {}

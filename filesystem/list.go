@@ -2,6 +2,7 @@ package filesystem
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 )
@@ -17,7 +18,9 @@ type ListOptions struct {
 // List returns the regular files below a directory that a search would look at,
 // sorted as a walk visits them. Directories that cannot be read are errors
 // beside the files that can.
-func (s *Service) List(ctx context.Context, opts ListOptions) ([]string, []error) {
+func (s *Service) List(ctx context.Context, opts ListOptions) (names []string, errs []error) {
+	began := s.begin()
+	defer func() { s.done(ctx, began, "list", opts.Dir, 0, errors.Join(errs...)) }()
 	dir := "."
 	var err error
 	if opts.Dir != "" {
@@ -32,7 +35,6 @@ func (s *Service) List(ctx context.Context, opts ListOptions) ([]string, []error
 	n := workers(opts.Workers)
 	found := make([][]string, n)
 	var mu sync.Mutex
-	var errs []error
 	sc := &scan{tree: s.tree(), opts: WalkOptions{NoIgnore: opts.NoIgnore, NoHidden: opts.NoHidden, Workers: n}}
 	if filter != nil {
 		sc.want = func(e Entry) bool { return filter.wants(e, dir) }

@@ -54,14 +54,16 @@ func (s *Service) PreviewPatch(ctx context.Context, diff string) ([]PatchResult,
 	return s.patch(ctx, diff, false)
 }
 
-func (s *Service) patch(ctx context.Context, diff string, write bool) ([]PatchResult, error) {
+func (s *Service) patch(ctx context.Context, diff string, write bool) (results []PatchResult, err error) {
+	if began := s.begin(); write {
+		defer func() { s.done(ctx, began, "patch", "", int64(len(diff)), err) }()
+	}
 	files, err := parsePatch(diff)
 	if err != nil {
 		return nil, err
 	}
 	s.edits.Lock()
 	defer s.edits.Unlock()
-	var results []PatchResult
 	seen := make(map[string]bool)
 	for _, f := range files {
 		r, err := s.patchFile(ctx, f)

@@ -35,6 +35,17 @@ const maxLine = 4096
 // ErrBinary. Only what is asked for is held in memory, so a file may be of any
 // size; lines over 4096 bytes are cut and say so.
 func (s *Service) ReadLines(ctx context.Context, name string, first, count int) (Window, error) {
+	began := s.begin()
+	w, err := s.readLines(ctx, name, first, count)
+	size := 0
+	for _, line := range w.Lines {
+		size += len(line)
+	}
+	s.done(ctx, began, "read", name, int64(size), err)
+	return w, err
+}
+
+func (s *Service) readLines(ctx context.Context, name string, first, count int) (Window, error) {
 	clean, err := s.clean(name)
 	if err != nil {
 		return Window{}, err
@@ -60,8 +71,12 @@ func (s *Service) ReadLines(ctx context.Context, name string, first, count int) 
 	}
 	var line []byte
 	cut, size := 0, 0
+	open := false // line has begun and not ended
 	limit := s.maxFileSize()
-	for {
+	for reads := 1; ; reads++ {
+		if reads%64 == 0 && ctx.Err() != nil {
+			return Window{}, ctx.Err()
+		}
 		part, err := r.ReadSlice('\n')
 		if err != nil && err != io.EOF && err != bufio.ErrBufferFull {
 			return Window{}, fmt.Errorf("read %s: %w", clean, err)
@@ -69,7 +84,7 @@ func (s *Service) ReadLines(ctx context.Context, name string, first, count int) 
 		if bytes.IndexByte(part, 0) >= 0 {
 			return Window{}, fmt.Errorf("read %s: %w", clean, ErrBinary)
 		}
-		if err == io.EOF && len(part) == 0 && len(line) == 0 && cut == 0 {
+		if err == io.EOF && len(part) == 0 && !open {
 			return w, nil
 		}
 		wanted := w.Total+1 >= w.First
@@ -77,22 +92,22 @@ func (s *Service) ReadLines(ctx context.Context, name string, first, count int) 
 			w.More = true
 			return w, nil
 		}
+		part, ended := bytes.CutSuffix(part, newline)
 		if wanted {
-			keep := min(len(part), max(0, maxLine-len(line)))
+			keep := min(len(part), maxLine-len(line))
 			line = append(line, part[:keep]...)
 			cut += len(part) - keep
 		}
-		if err == bufio.ErrBufferFull {
-			cut = max(cut, 1) // the line goes on, even if nothing of it is wanted
+		if open = !ended && err == bufio.ErrBufferFull; open {
 			continue
 		}
 		w.Total++
 		if wanted {
-			text := strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r")
+			text := strings.TrimSuffix(string(line), "\r")
 			if w.Total == 1 {
 				text = strings.TrimPrefix(text, "\ufeff")
 			}
-			if cut > 1 {
+			if cut > 0 {
 				text += fmt.Sprintf(" [… %d bytes cut …]", cut)
 			}
 			if size += len(text); limit >= 0 && int64(size) > limit {
@@ -104,15 +119,14 @@ func (s *Service) ReadLines(ctx context.Context, name string, first, count int) 
 		if err == io.EOF {
 			return w, nil
 		}
-		if w.Total%1024 == 0 && ctx.Err() != nil {
-			return Window{}, ctx.Err()
-		}
 	}
 }
 
 // ReadRange returns up to length bytes from offset on. At or behind the end of
 // the file it returns none.
-func (s *Service) ReadRange(ctx context.Context, name string, offset, length int64) ([]byte, error) {
+func (s *Service) ReadRange(ctx context.Context, name string, offset, length int64) (data []byte, err error) {
+	began := s.begin()
+	defer func() { s.done(ctx, began, "read", name, int64(len(data)), err) }()
 	clean, err := s.clean(name)
 	if err != nil {
 		return nil, err
@@ -140,7 +154,7 @@ func (s *Service) ReadRange(ctx context.Context, name string, offset, length int
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", clean, err)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, length))
+	data, err = io.ReadAll(io.LimitReader(f, length))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", clean, err)
 	}

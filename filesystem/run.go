@@ -43,7 +43,12 @@ type RunOptions struct {
 // Run runs a program in a directory below the root, by the options of
 // Options.Run. The result is complete also when the error is not nil. Files
 // that the program changed count as dirty.
-func (s *Service) Run(ctx context.Context, argv []string, dir string, timeout time.Duration) (command.Result, error) {
+func (s *Service) Run(ctx context.Context, argv []string, dir string, timeout time.Duration) (r command.Result, err error) {
+	began, program := s.begin(), ""
+	if len(argv) > 0 {
+		program = argv[0]
+	}
+	defer func() { s.done(ctx, began, "run", program, 0, err) }()
 	if len(argv) == 0 || argv[0] == "" {
 		return command.Result{}, errors.New("run: no program given")
 	}

@@ -145,7 +145,15 @@ type Line struct {
 type Span struct{ Start, End int }
 
 // Search searches file contents.
-func (s *Service) Search(ctx context.Context, q Query) (*SearchResult, error) {
+func (s *Service) Search(ctx context.Context, q Query) (found *SearchResult, err error) {
+	began := s.begin()
+	defer func() {
+		size := int64(0)
+		if found != nil {
+			size = found.Bytes
+		}
+		s.done(ctx, began, "search", q.Dir, size, err)
+	}()
 	r, err := s.prepare(q)
 	if err != nil {
 		return nil, err

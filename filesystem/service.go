@@ -61,6 +61,12 @@ type Options struct {
 	// only where reading is slow.
 	CacheBytes int64
 
+	// ExistsTTL is how long Exists may answer from memory, unless the service
+	// learns of a change before: its own, one of a program that it ran, or any
+	// while Track watches. 0 means not at all, which is right for local files: a
+	// look is cheaper there than a wrong answer.
+	ExistsTTL time.Duration
+
 	// MaxFileSize bounds, in bytes, files that are read or written as a whole.
 	// 0 means DefaultMaxFileSize, negative means no bound.
 	MaxFileSize int64
@@ -84,13 +90,6 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Trace observes a [Service]. Each function may be nil and must be safe for
-// concurrent use.
-type Trace struct {
-	Wrote    func(ctx context.Context, path string, generation uint64)
-	Searched func(ctx context.Context, q Query, r *SearchResult)
-}
-
 // Service gives access to one file tree. It is safe for concurrent use.
 type Service struct {
 	opts    Options
@@ -109,7 +108,7 @@ type Service struct {
 
 	tracking atomic.Int32
 
-	reads, writes, searches atomic.Int64
+	reads, writes, searches, failed atomic.Int64
 }
 
 // New opens a file tree. Close it when it is no longer needed.
@@ -194,7 +193,30 @@ func (s *Service) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
 // Exists reports whether name is a file or directory. Names that cannot be, or
 // cannot be looked at, are errors.
 func (s *Service) Exists(ctx context.Context, name string) (bool, error) {
-	_, err := s.Stat(ctx, name)
+	clean, err := s.clean(name)
+	if err != nil {
+		return false, err
+	}
+	t := s.tree()
+	if t.exists == nil {
+		return exists(t.provider.Stat(ctx, clean))
+	}
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	generation, asked := s.WriteGeneration(), time.Now()
+	if found, ok := t.exists.get(clean, generation); ok {
+		return found, nil
+	}
+	found, err := exists(t.provider.Stat(ctx, clean))
+	if err == nil {
+		t.exists.names.Add(clean, existsAnswer{found, generation, asked})
+	}
+	return found, err
+}
+
+// exists takes the answer of a Stat.
+func exists(_ fs.FileInfo, err error) (bool, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -212,7 +234,9 @@ func (s *Service) ReadDir(ctx context.Context, name string) ([]fs.DirEntry, erro
 
 // ReadFile returns the content of a file. A file over Options.MaxFileSize is
 // ErrTooLarge: read a part of it with ReadRange or ReadLines.
-func (s *Service) ReadFile(ctx context.Context, name string) ([]byte, error) {
+func (s *Service) ReadFile(ctx context.Context, name string) (data []byte, err error) {
+	began := s.begin()
+	defer func() { s.done(ctx, began, "read", name, int64(len(data)), err) }()
 	clean, err := s.clean(name)
 	if err != nil {
 		return nil, err
@@ -327,7 +351,9 @@ func (s *Service) writable(name string) (WritableProvider, error) {
 
 // WriteFile replaces or creates a file, atomically and with its parents. An
 // existing file keeps its mode, a new one gets 0644.
-func (s *Service) WriteFile(ctx context.Context, name string, data []byte) error {
+func (s *Service) WriteFile(ctx context.Context, name string, data []byte) (err error) {
+	began := s.begin()
+	defer func() { s.done(ctx, began, "write", name, int64(len(data)), err) }()
 	clean, err := s.clean(name)
 	if err != nil {
 		return err
@@ -355,28 +381,28 @@ func (s *Service) writeClean(ctx context.Context, name string, data []byte) erro
 
 // Append adds data to the end of a file, which is created when missing.
 func (s *Service) Append(ctx context.Context, name string, data []byte) error {
-	return s.change(ctx, name, func(w WritableProvider, clean string) error {
+	return s.change(ctx, "append", name, len(data), func(w WritableProvider, clean string) error {
 		return w.Append(ctx, clean, data, 0o644)
 	})
 }
 
 // Mkdir creates a directory and its parents. An existing directory is fine.
 func (s *Service) Mkdir(ctx context.Context, name string) error {
-	return s.change(ctx, name, func(w WritableProvider, clean string) error {
+	return s.change(ctx, "mkdir", name, 0, func(w WritableProvider, clean string) error {
 		return w.Mkdir(ctx, clean, 0o755)
 	})
 }
 
 // Chmod changes the permission bits of a file or directory.
 func (s *Service) Chmod(ctx context.Context, name string, mode fs.FileMode) error {
-	return s.change(ctx, name, func(w WritableProvider, clean string) error {
+	return s.change(ctx, "chmod", name, 0, func(w WritableProvider, clean string) error {
 		return w.Chmod(ctx, clean, mode)
 	})
 }
 
 // Remove removes a file, a symlink or an empty directory.
 func (s *Service) Remove(ctx context.Context, name string) error {
-	return s.change(ctx, name, func(w WritableProvider, clean string) error {
+	return s.change(ctx, "remove", name, 0, func(w WritableProvider, clean string) error {
 		if clean == "." {
 			return &fs.PathError{Op: "remove", Path: ".", Err: fmt.Errorf("the root is %w", ErrProtected)}
 		}
@@ -386,7 +412,7 @@ func (s *Service) Remove(ctx context.Context, name string) error {
 
 // RemoveAll removes a file, or a directory with all it contains.
 func (s *Service) RemoveAll(ctx context.Context, name string) error {
-	return s.change(ctx, name, func(w WritableProvider, clean string) error {
+	return s.change(ctx, "remove", name, 0, func(w WritableProvider, clean string) error {
 		if clean == "." {
 			return &fs.PathError{Op: "remove", Path: ".", Err: fmt.Errorf("the root is %w", ErrProtected)}
 		}
@@ -396,11 +422,11 @@ func (s *Service) RemoveAll(ctx context.Context, name string) error {
 
 // Rename moves a file or directory. A file at the new name is replaced.
 func (s *Service) Rename(ctx context.Context, oldName, newName string) error {
-	to, err := s.clean(newName)
-	if err != nil {
-		return err
-	}
-	return s.change(ctx, oldName, func(_ WritableProvider, from string) error {
+	return s.change(ctx, "rename", oldName, 0, func(_ WritableProvider, from string) error {
+		to, err := s.clean(newName)
+		if err != nil {
+			return err
+		}
 		w, err := s.writable(to)
 		if err != nil {
 			return err
@@ -418,25 +444,27 @@ func (s *Service) Rename(ctx context.Context, oldName, newName string) error {
 
 // Copy copies a file with its permission bits.
 func (s *Service) Copy(ctx context.Context, oldName, newName string) error {
-	from, err := s.clean(oldName)
-	if err != nil {
-		return err
-	}
-	data, err := s.readClean(ctx, from)
-	if err != nil {
-		return err
-	}
-	info, err := s.tree().provider.Stat(ctx, from)
-	if err != nil {
-		return err
-	}
-	return s.change(ctx, newName, func(w WritableProvider, to string) error {
+	return s.change(ctx, "copy", newName, 0, func(w WritableProvider, to string) error {
+		from, err := s.clean(oldName)
+		if err != nil {
+			return err
+		}
+		data, err := s.readClean(ctx, from)
+		if err != nil {
+			return err
+		}
+		info, err := s.tree().provider.Stat(ctx, from)
+		if err != nil {
+			return err
+		}
 		return w.WriteFile(ctx, to, data, info.Mode().Perm())
 	})
 }
 
 // change makes one change and records it.
-func (s *Service) change(ctx context.Context, name string, do func(w WritableProvider, clean string) error) error {
+func (s *Service) change(ctx context.Context, op, name string, bytes int, do func(w WritableProvider, clean string) error) (err error) {
+	began := s.begin()
+	defer func() { s.done(ctx, began, op, name, int64(bytes), err) }()
 	clean, err := s.clean(name)
 	if err != nil {
 		return err

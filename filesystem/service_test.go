@@ -238,7 +238,7 @@ func TestReadLines(t *testing.T) {
 		{"crlf", 2, 5, Window{"crlf", 2, []string{"b"}, 2, false}},
 		{"crlf", 1, 1, Window{"crlf", 1, []string{"a"}, 1, true}},
 		{"crlf", 7, 1, Window{"crlf", 7, nil, 2, false}},
-		{"long", 1, 0, Window{"long", 1, []string{long[:4096] + " [… 905 bytes cut …]", "short"}, 2, false}},
+		{"long", 1, 0, Window{"long", 1, []string{long[:4096] + " [… 904 bytes cut …]", "short"}, 2, false}},
 		{"huge", 3, 0, Window{"huge", 3, []string{"3"}, 3, false}},
 		{"empty", 1, 0, Window{"empty", 1, nil, 0, false}},
 		{"utf16", 1, 0, Window{"utf16", 1, []string{"a", "b"}, 2, false}},

@@ -55,12 +55,19 @@ func (s *Service) readTool() tool.Tool {
 			if limit <= 0 {
 				limit = readLimit
 			}
+			// The content that counts as known is the one from before: a change
+			// in between is noticed by the next edit.
+			var before []byte
+			clean, unreadable := s.clean(in.Path)
+			if unreadable == nil {
+				before, unreadable = s.readClean(ctx, clean)
+			}
 			w, err := s.ReadLines(ctx, in.Path, in.Offset, limit)
 			if err != nil {
 				return "", s.suggest(ctx, in.Path, err)
 			}
-			if data, err := s.readClean(ctx, w.Path); err == nil {
-				s.know(w.Path, data)
+			if unreadable == nil {
+				s.know(clean, before)
 			}
 			out := w.String()
 			switch {
@@ -124,7 +131,10 @@ func (s *Service) writeTool() tool.Tool {
 
 // replace writes a whole file for the write tool, or returns the difference
 // that this would make.
-func (s *Service) replace(ctx context.Context, name string, data []byte, write bool) (string, error) {
+func (s *Service) replace(ctx context.Context, name string, data []byte, write bool) (_ string, err error) {
+	if began := s.begin(); write {
+		defer func() { s.done(ctx, began, "write", name, int64(len(data)), err) }()
+	}
 	clean, err := s.clean(name)
 	if err != nil {
 		return "", err

@@ -11,6 +11,7 @@ type tree struct {
 	ignore   *ignorer
 	index    *contentIndex // nil when not asked for
 	contents *contentCache // nil when not asked for
+	exists   *existsCache  // nil when not asked for
 
 	outerLock  sync.Mutex
 	outerFiles *hostFiles // what outerRule was read from
@@ -24,6 +25,9 @@ func newTree(p Provider, opts Options) *tree {
 	}
 	if opts.CacheBytes > 0 {
 		t.contents = newContentCache(opts.CacheBytes)
+	}
+	if opts.ExistsTTL > 0 {
+		t.exists = newExistsCache(opts.ExistsTTL)
 	}
 	return t
 }
