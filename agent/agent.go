@@ -57,6 +57,7 @@ type Agent struct {
 	skipped     []error
 	abandoned   int
 	children    []*Agent
+	acquired    bool // handed out by Acquire
 	idleTimeout time.Duration
 	maxRunTime  time.Duration
 

@@ -105,6 +105,7 @@ type hookSet struct {
 	list     []*hook
 	disabled map[string]bool // by name, also of hooks that are not registered (yet)
 	restored map[string]HookInfo
+	initial  map[string]bool // disabled by Setup
 }
 
 func (s *hookSet) any(p Point) bool {
@@ -176,6 +177,19 @@ func (s *hookSet) load(disabled []string, ran []HookInfo) {
 	for _, h := range s.list {
 		h.restore(s.restored)
 	}
+}
+
+// setInitial notes which hooks are disabled; reset brings that back.
+func (s *hookSet) setInitial() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.initial = maps.Clone(s.disabled)
+}
+
+func (s *hookSet) reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.disabled = maps.Clone(s.initial)
 }
 
 func (i HookInfo) key() string { return string(i.Point) + " " + i.Name }

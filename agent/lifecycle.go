@@ -63,15 +63,13 @@ func (a *Agent) stop(ctx context.Context, reason string, save bool) error {
 	return a.stopIf(ctx, reason, save, nil)
 }
 
-// errBusy says that stopIf found its condition false.
-var errBusy = errors.New("agent is busy")
-
-// stopIf stops the agent if the condition holds, which is asked with a.mu held.
+// stopIf stops the agent if the condition holds, which is asked with a.mu held,
+// and fails with [ErrBusy] otherwise.
 func (a *Agent) stopIf(ctx context.Context, reason string, save bool, condition func() bool) error {
 	a.mu.Lock()
 	if a.state == active && condition != nil && !condition() {
 		a.mu.Unlock()
-		return errBusy
+		return ErrBusy
 	}
 	if a.state == stopping || a.state == stopped {
 		done := a.stopDone
@@ -188,6 +186,7 @@ func (m *Manager) remove(a *Agent) {
 	}
 	m.sweeps.cancel(a)
 	m.unorphan(a)
+	m.unpool(a)
 	parent := m.agents[a.parent]
 	m.mu.Unlock()
 	if parent != nil {

@@ -60,7 +60,8 @@ type Manager struct {
 	types  map[string]*Type
 	agents map[string]*Agent
 	closed bool
-	keep   map[string]int // type → how many are to live
+	keep   map[string]int      // type → how many are to live
+	pool   map[string][]*Agent // type → released agents
 	// orphans are restored sub-agents whose parent does not live, by its ID.
 	orphans map[string][]*Agent
 	watch   watchers
@@ -145,12 +146,16 @@ func (m *Manager) Spawn(ctx context.Context, typeName string, opts SpawnOptions)
 	if f := m.trace.Spawned; f != nil {
 		f(a.id, typeName, false, time.Since(start))
 	}
+	return a, a.submitInitial(ctx)
+}
+
+func (a *Agent) submitInitial(ctx context.Context) error {
 	for _, line := range a.typ.Initial {
 		if _, err := a.Submit(ctx, Input{Text: line, Source: "initial"}); err != nil {
-			return a, fmt.Errorf("agent %s: initial input %q: %w", a.id, line, err)
+			return fmt.Errorf("agent %s: initial input %q: %w", a.id, line, err)
 		}
 	}
-	return a, nil
+	return nil
 }
 
 // build makes an agent and reserves its ID.
@@ -214,6 +219,9 @@ func (m *Manager) setUp(ctx context.Context, a *Agent) error {
 	if err := guard(func() error { return a.typ.Setup(ctx, a) }); err != nil {
 		m.withdraw(a)
 		return fmt.Errorf("agent %s: set up type %q: %w", a.id, a.typ.Name, err)
+	}
+	if a.typ.Pool > 0 {
+		a.hooks.setInitial()
 	}
 	return nil
 }

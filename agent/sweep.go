@@ -121,7 +121,7 @@ func (m *Manager) sweepNow() {
 		wg.Go(func() {
 			defer func() { <-slots }()
 			err := e.agent.stopIf(ctx, e.reason, true, e.still)
-			if errors.Is(err, errBusy) {
+			if errors.Is(err, ErrBusy) {
 				m.mu.Lock()
 				m.sweeps.schedule(m, e.agent)
 				m.mu.Unlock()

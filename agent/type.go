@@ -32,6 +32,10 @@ type Type struct {
 	// it is restored. A line may be a command.
 	Initial []string
 
+	// Pool is how many released agents of the type wait for reuse; see
+	// [Manager.Acquire]. 0 reuses none.
+	Pool int
+
 	// IdleTimeout stops an agent that has been idle this long: no input runs
 	// or waits, no question is open. 0 means never.
 	IdleTimeout time.Duration
