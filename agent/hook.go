@@ -383,12 +383,14 @@ func (a *Agent) runBounded(ctx context.Context, h *hook, fn func(context.Context
 	w := a.begin("hook " + h.info.Name)
 	a.mu.Unlock()
 	go func() {
+		err := errGoexit
 		defer func() {
+			done <- err
 			a.mu.Lock()
 			a.end(w)
 			a.mu.Unlock()
 		}()
-		done <- guard(func() error { return fn(ctx) })
+		err = guard(func() error { return fn(ctx) })
 	}()
 	defer cancel()
 	select {

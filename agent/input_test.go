@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,6 +79,42 @@ func TestEveryInputHasOneEnd(t *testing.T) {
 		for id, n := range ends {
 			assert.Equal(t, 1, n, id)
 		}
+	})
+}
+
+// A failed assertion in a handler ends its goroutine, and nothing else.
+func TestWorkThatEndsItsGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newManager(t, ManagerOptions{}, handle(func(ctx context.Context, a *Agent, in Input) error {
+			if in.Text == "exit" {
+				runtime.Goexit()
+			}
+			return nil
+		}))
+		a := spawn(t, m, SpawnOptions{})
+		require.NoError(t, a.Hook(OnIdle, "exits", func(context.Context) error { runtime.Goexit(); return nil }))
+		require.NoError(t, a.Hook("mine", "exits too", func(context.Context) error { runtime.Goexit(); return nil },
+			HookOptions{Timeout: time.Hour, Policy: StopChain}))
+		start := time.Now()
+		for range 2 {
+			for _, text := range []string{"exit", "fine", "exit", "exit"} {
+				r, err := a.Submit(t.Context(), Input{Text: text})
+				require.NoError(t, err)
+				if text == "fine" {
+					require.NoError(t, r.Wait(t.Context()))
+				} else {
+					require.ErrorIs(t, r.Wait(t.Context()), errGoexit)
+					assert.Equal(t, Failed, r.State())
+				}
+			}
+			synctest.Wait()
+			assert.True(t, a.Idle())
+		}
+		list := events(a)
+		assert.Equal(t, Idle{}, list[len(list)-1].Body)
+		require.ErrorIs(t, a.RunHooks(t.Context(), "mine"), errGoexit)
+		assert.Zero(t, time.Since(start))
+		require.NoError(t, a.Stop(t.Context()))
 	})
 }
 

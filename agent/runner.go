@@ -43,6 +43,13 @@ func (a *Agent) startLoop() {
 // loop runs inputs until none waits.
 func (a *Agent) loop(w *work) {
 	a.Emit(Busy{})
+	var r *Run
+	returned := false
+	defer func() {
+		if !returned {
+			a.exited(w, r)
+		}
+	}()
 	hooked := false // the idle hooks ran since the last input
 	for {
 		a.mu.Lock()
@@ -62,10 +69,11 @@ func (a *Agent) loop(w *work) {
 			a.Emit(Idle{})
 			a.end(w)
 			a.mu.Unlock()
+			returned = true
 			return
 		}
 		hooked = false
-		r := a.queue[0]
+		r = a.queue[0]
 		a.queue = a.queue[1:]
 		w.what = "input " + r.input.ID
 		a.setCurrent(r)
@@ -83,23 +91,60 @@ func (a *Agent) loop(w *work) {
 		cancel(nil)
 
 		a.mu.Lock()
-		r.mu.Lock()
-		r.returned = true
-		for _, t := range r.timers {
-			t.Stop()
-		}
-		r.timers = nil
-		r.mu.Unlock()
-		if a.current != r { // left behind; another loop goes on
+		goOn := a.leave(r)
+		r = nil
+		if !goOn {
 			a.end(w)
 			a.mu.Unlock()
+			returned = true
 			return
 		}
-		a.setCurrent(nil)
-		a.requeueSteering()
-		a.gen++
 		a.mu.Unlock()
 	}
+}
+
+// leave ends the work on r. It returns false when r was left behind: another
+// loop goes on then. a.mu is held.
+func (a *Agent) leave(r *Run) bool {
+	r.mu.Lock()
+	r.returned = true
+	for _, t := range r.timers {
+		t.Stop()
+	}
+	r.timers = nil
+	r.mu.Unlock()
+	if a.current != r {
+		return false
+	}
+	a.setCurrent(nil)
+	a.requeueSteering()
+	a.gen++
+	return true
+}
+
+// errGoexit is the end of work that ended its goroutine, as a failed assertion
+// of the package testing does.
+var errGoexit = errors.New("its goroutine was ended by runtime.Goexit")
+
+// exited does what the loop no longer can after work on r, or an idle hook if r
+// is nil, has called runtime.Goexit.
+func (a *Agent) exited(w *work, r *Run) {
+	if r != nil {
+		a.m.logger.Error("input failed", "agent", a.id, "input", r.input.ID, "error", errGoexit)
+		a.Emit(Message{Level: slog.LevelError, Text: errGoexit.Error()})
+		a.finish(r, Failed, errGoexit)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if r == nil || a.leave(r) {
+		a.looping = false
+		a.touch()
+		a.startLoop()
+		if !a.looping {
+			a.Emit(Idle{})
+		}
+	}
+	a.end(w)
 }
 
 // requeueSteering puts the steering inputs that nothing took before what waits.
