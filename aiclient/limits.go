@@ -20,7 +20,7 @@ type Timeouts struct {
 // [*APIError] of class [ClassTimeout].
 func WithTimeout(limits Timeouts) Middleware {
 	return func(next Chat) Chat {
-		return ChatFunc{Name: next.Model(), Func: func(ctx context.Context, req *Request) iter.Seq2[Part, error] {
+		return onStream(next, func(ctx context.Context, req *Request) iter.Seq2[Part, error] {
 			return func(yield func(Part, error) bool) {
 				ctx, cancel := context.WithCancelCause(ctx)
 				defer cancel(nil)
@@ -61,7 +61,7 @@ func WithTimeout(limits Timeouts) Middleware {
 					}
 				}
 			}
-		}}
+		})
 	}
 }
 
@@ -78,7 +78,7 @@ type RateLimit struct {
 func WithRateLimit(limit RateLimit) Middleware {
 	requests, tokens := newBucket(limit.Requests), newBucket(limit.Tokens)
 	return func(next Chat) Chat {
-		return ChatFunc{Name: next.Model(), Func: func(ctx context.Context, req *Request) iter.Seq2[Part, error] {
+		return onStream(next, func(ctx context.Context, req *Request) iter.Seq2[Part, error] {
 			return func(yield func(Part, error) bool) {
 				guess := estimate(req.Messages) + int64(len(req.System)/bytesPerToken) + max(req.MaxTokens, 0)
 				wait := max(requests.take(1), tokens.take(guess))
@@ -99,7 +99,7 @@ func WithRateLimit(limit RateLimit) Middleware {
 					}
 				}
 			}
-		}}
+		})
 	}
 }
 
@@ -140,7 +140,7 @@ func (b *bucket) take(n int64) time.Duration {
 // slog.Default().
 func WithLogging(logger *slog.Logger) Middleware {
 	return func(next Chat) Chat {
-		return ChatFunc{Name: next.Model(), Func: func(ctx context.Context, req *Request) iter.Seq2[Part, error] {
+		return onStream(next, func(ctx context.Context, req *Request) iter.Seq2[Part, error] {
 			return func(yield func(Part, error) bool) {
 				log := logger
 				if log == nil {
@@ -171,6 +171,6 @@ func WithLogging(logger *slog.Logger) Middleware {
 				}
 				log.InfoContext(ctx, "model request", attrs...)
 			}
-		}}
+		})
 	}
 }

@@ -43,6 +43,18 @@ type wrapped struct {
 	generate func(ctx context.Context, req *Request) (*Response, error)
 }
 
+// onStream returns a Chat like next but with another Stream, which its Generate
+// collects.
+func onStream(next Chat, stream func(ctx context.Context, req *Request) iter.Seq2[Part, error]) Chat {
+	return &wrapped{
+		Chat: next, stream: stream,
+		generate: func(ctx context.Context, req *Request) (*Response, error) { return Collect(stream(ctx, req)) },
+	}
+}
+
+// Rules returns the rules of the Chat that is wrapped.
+func (w *wrapped) Rules() Rules { return RulesOf(w.Chat) }
+
 func (w *wrapped) Stream(ctx context.Context, req *Request) iter.Seq2[Part, error] {
 	return w.stream(ctx, req)
 }
@@ -136,11 +148,16 @@ func WithoutStreaming() Middleware {
 }
 
 // WithValidation returns a middleware that refuses requests that cannot be sent,
-// see [Validate], with an [*APIError] of class [ClassBadRequest].
+// see [Validate], with an [*APIError] of class [ClassBadRequest]: what rules
+// forbid, such as those of a [ModelSpec], and what the rules of the Chat itself do.
 func WithValidation(rules Rules) Middleware {
 	return func(next Chat) Chat {
 		check := func(req *Request) error {
-			if err := Validate(req, rules); err != nil {
+			err := Validate(req, rules)
+			if err == nil {
+				err = Validate(req, RulesOf(next))
+			}
+			if err != nil {
 				m := next.Model()
 				return &APIError{Provider: m.Provider, Model: m.ID, Class: ClassBadRequest, Err: err}
 			}

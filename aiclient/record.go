@@ -26,7 +26,7 @@ func WithCache(size int) Middleware {
 		panic("aiclient.WithCache: " + err.Error())
 	}
 	return func(next Chat) Chat {
-		return ChatFunc{Name: next.Model(), Func: func(ctx context.Context, req *Request) iter.Seq2[Part, error] {
+		return onStream(next, func(ctx context.Context, req *Request) iter.Seq2[Part, error] {
 			return func(yield func(Part, error) bool) {
 				data, err := json.Marshal(req)
 				if err != nil {
@@ -58,7 +58,7 @@ func WithCache(size int) Middleware {
 					}
 				}
 			}
-		}}
+		})
 	}
 }
 
@@ -84,7 +84,7 @@ type recordedError struct {
 func WithRecording(w io.Writer) Middleware {
 	var mu sync.Mutex
 	return func(next Chat) Chat {
-		return ChatFunc{Name: next.Model(), Func: func(ctx context.Context, req *Request) iter.Seq2[Part, error] {
+		return onStream(next, func(ctx context.Context, req *Request) iter.Seq2[Part, error] {
 			return func(yield func(Part, error) bool) {
 				line := recorded{Model: next.Model(), Parts: []Part{}}
 				request, err := json.Marshal(req)
@@ -122,7 +122,7 @@ func WithRecording(w io.Writer) Middleware {
 					slog.ErrorContext(ctx, "reply could not be recorded", "model", next.Model().String(), "error", err)
 				}
 			}
-		}}
+		})
 	}
 }
 

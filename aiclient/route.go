@@ -139,6 +139,9 @@ func (r *route) Model() Model {
 	return r.members[0].chat.Model()
 }
 
+// Rules returns the rules of the first Chat.
+func (r *route) Rules() Rules { return RulesOf(r.members[0].chat) }
+
 func (r *route) Stream(ctx context.Context, req *Request) iter.Seq2[Part, error] {
 	return func(yield func(Part, error) bool) {
 		if err := r.each(ctx, func(c Chat) error { return pass(c.Stream(ctx, req), yield) }); err != nil {

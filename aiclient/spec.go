@@ -20,7 +20,8 @@ type ModelSpec struct {
 	Price     Price
 
 	// Input are the media that the model takes besides text, as patterns of
-	// media types such as "image/*".
+	// media types such as "image/*". It may take others; empty and not nil means
+	// none at all.
 	Input []string
 
 	NoTools    bool     // the model cannot call tools

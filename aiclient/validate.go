@@ -9,7 +9,8 @@ import (
 )
 
 // Rules are what a provider or a model cannot take. The zero value forbids
-// nothing beyond what no provider takes. Adapters have Rules of their own.
+// nothing beyond what no provider takes. See [RulesOf] for those of a provider and
+// [ModelSpec.Rules] for those of a model.
 type Rules struct {
 	// Name of the provider or model, for messages.
 	Name string
@@ -29,6 +30,28 @@ type Rules struct {
 	MaxStop     int  // stop texts; 0 means any number, negative none
 	MaxTools    int  // 0 means any number
 	MaxTokens   int64
+
+	// MaxTemperature bounds the temperature. 0 means 2.
+	MaxTemperature float64
+}
+
+// RulesOf returns what the provider of chat cannot take: what the Rules method of
+// chat says, if it has one, or else the zero value. The middleware of this package
+// passes the rules of the Chat that it wraps on, and a route those of its first.
+func RulesOf(chat Chat) Rules {
+	if r, ok := chat.(interface{ Rules() Rules }); ok {
+		return r.Rules()
+	}
+	return Rules{}
+}
+
+// Rules returns what the model cannot take, as far as the spec knows.
+func (s ModelSpec) Rules() Rules {
+	r := Rules{Name: s.Model().String(), NoTools: s.NoTools, MaxTokens: s.MaxOutput}
+	if s.Input != nil && len(s.Input) == 0 {
+		r.Media = s.Input
+	}
+	return r
 }
 
 // Validate explains what of req cannot be sent: what no provider takes, such as
@@ -232,7 +255,11 @@ func (v *validator) settings(req *Request) {
 			v.add("%s is %v; it must be from %v to %v", name, *value, low, high)
 		}
 	}
-	between("temperature", req.Temperature, 0, 2)
+	hottest := 2.0
+	if v.rules.MaxTemperature > 0 {
+		hottest = v.rules.MaxTemperature
+	}
+	between("temperature", req.Temperature, 0, hottest)
 	between("top-p", req.TopP, 0, 1)
 	between("frequency penalty", req.FrequencyPenalty, -2, 2)
 	between("presence penalty", req.PresencePenalty, -2, 2)
@@ -242,8 +269,10 @@ func (v *validator) settings(req *Request) {
 	if v.rules.NoSampling && (req.Temperature != nil || req.TopP != nil || req.TopK != nil) {
 		v.add("temperature, top-p and top-k cannot be set")
 	}
-	if req.MaxTokens < 0 || v.rules.MaxTokens > 0 && req.MaxTokens > v.rules.MaxTokens {
-		v.add("max tokens is %d; it must be from 0 to %d", req.MaxTokens, v.rules.MaxTokens)
+	if req.MaxTokens < 0 {
+		v.add("max tokens is %d", req.MaxTokens)
+	} else if v.rules.MaxTokens > 0 && req.MaxTokens > v.rules.MaxTokens {
+		v.add("max tokens is %d; it must be at most %d", req.MaxTokens, v.rules.MaxTokens)
 	}
 	if n := len(req.Stop); n > 0 && v.rules.MaxStop != 0 && n > v.rules.MaxStop {
 		v.add("%d stop texts; at most %d are accepted", n, max(v.rules.MaxStop, 0))

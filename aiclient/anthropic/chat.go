@@ -20,6 +20,14 @@ func (c *chat) Model() aiclient.Model {
 	return aiclient.Model{Provider: c.provider.name, ID: c.model}
 }
 
+// Rules returns what the API cannot take; see [aiclient.RulesOf].
+func (c *chat) Rules() aiclient.Rules {
+	return aiclient.Rules{
+		Name: c.provider.name, MaxTemperature: 1,
+		Media: []string{"image/jpeg", "image/png", "image/gif", "image/webp", "application/pdf", "text/*"},
+	}
+}
+
 func (c *chat) call(req *aiclient.Request, stream bool) (transport.Call, *encoder, error) {
 	if c.provider.needKey {
 		return transport.Call{}, nil, c.provider.client.NoKey(c.model, "ANTHROPIC_API_KEY")

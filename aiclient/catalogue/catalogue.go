@@ -195,6 +195,7 @@ func parseModel(f []string) (aiclient.ModelSpec, error) {
 	if s.Name == "" {
 		s.Name = s.ID
 	}
+	s.Input = []string{}
 	if strings.Contains(f[8], "i") {
 		s.Input = []string{"image/*"}
 	}

@@ -20,6 +20,11 @@ func (c *chat) Model() aiclient.Model {
 	return aiclient.Model{Provider: c.provider.name, ID: c.model}
 }
 
+// Rules returns what the API cannot take; see [aiclient.RulesOf].
+func (c *chat) Rules() aiclient.Rules {
+	return aiclient.Rules{Name: c.provider.name, MaxStop: 5}
+}
+
 func (c *chat) call(req *aiclient.Request, method string) (transport.Call, []string, error) {
 	if err := c.provider.ready(c.model); err != nil {
 		return transport.Call{}, nil, err

@@ -21,6 +21,15 @@ func (c *chat) Model() aiclient.Model {
 	return aiclient.Model{Provider: c.provider.name, ID: c.model}
 }
 
+// Rules returns what the API cannot take; see [aiclient.RulesOf].
+func (c *chat) Rules() aiclient.Rules {
+	r := aiclient.Rules{Name: c.provider.name, Media: []string{"image/*", "audio/*", "application/pdf", "text/*"}}
+	if c.provider.dialect == OpenAI {
+		r.MaxStop, r.MaxTools = 4, 128
+	}
+	return r
+}
+
 func (c *chat) call(req *aiclient.Request, stream bool) (transport.Call, []string, error) {
 	if err := c.provider.ready(c.model); err != nil {
 		return transport.Call{}, nil, err

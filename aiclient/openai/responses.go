@@ -30,6 +30,11 @@ func (c *responses) Model() aiclient.Model {
 	return aiclient.Model{Provider: c.provider.name, ID: c.model}
 }
 
+// Rules returns what the API cannot take; see [aiclient.RulesOf].
+func (c *responses) Rules() aiclient.Rules {
+	return aiclient.Rules{Name: c.provider.name, Media: []string{"image/*", "application/pdf", "text/*"}, MaxTools: 128}
+}
+
 // reasons reports whether the model reasons, and so takes the settings for it.
 func (c *responses) reasons() bool {
 	name := c.model[strings.LastIndexByte(c.model, '/')+1:]
