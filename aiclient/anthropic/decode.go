@@ -51,13 +51,12 @@ type blockData struct {
 func (d *decoder) event(data []byte) error {
 	d.part, d.parts = aiclient.Part{}, d.parts[:0]
 	s := jsonscan.New(data)
-	var kind string
-	var started []byte
+	var kind, started []byte
 	index := d.block.index
 	for s.Object(); s.Key(); {
 		switch string(s.Name()) {
 		case "type":
-			kind = string(s.TextBytes())
+			kind = s.TextBytes() // a part of data, so that no event allocates for it
 		case "message":
 			d.readMessage(&s, nil)
 		case "index":
@@ -76,7 +75,7 @@ func (d *decoder) event(data []byte) error {
 		return err
 	}
 	d.part.Index = int32(index)
-	switch kind {
+	switch string(kind) {
 	case "content_block_start":
 		d.open(started, index)
 	case "content_block_stop":
