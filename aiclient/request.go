@@ -21,6 +21,11 @@ type Request struct {
 	// CacheSystem asks the provider to cache the tools and System.
 	CacheSystem CacheMark
 
+	// CacheHistory asks the provider to cache everything up to the last message,
+	// so that the next request of the conversation pays little for what both
+	// share. Providers that cache by themselves ignore it.
+	CacheHistory CacheMark
+
 	// Messages are the conversation so far, oldest first.
 	Messages []Message
 
@@ -144,6 +149,7 @@ func (r *Request) MarshalJSON() ([]byte, error) {
 		System           string                     `json:"system,omitempty"`
 		Context          []string                   `json:"context,omitempty"`
 		CacheSystem      CacheMark                  `json:"cacheSystem,omitempty"`
+		CacheHistory     CacheMark                  `json:"cacheHistory,omitempty"`
 		Messages         []Message                  `json:"messages"`
 		Tools            []toolJSON                 `json:"tools,omitempty"`
 		ToolChoice       ToolChoice                 `json:"toolChoice,omitempty"`
@@ -162,7 +168,7 @@ func (r *Request) MarshalJSON() ([]byte, error) {
 		Options          map[string]json.RawMessage `json:"options,omitempty"`
 		Metadata         map[string]string          `json:"metadata,omitempty"`
 	}{
-		r.System, r.Context, r.CacheSystem, r.Messages, tools, r.ToolChoice, r.SequentialTools,
+		r.System, r.Context, r.CacheSystem, r.CacheHistory, r.Messages, tools, r.ToolChoice, r.SequentialTools,
 		r.WebSearch, r.Temperature, r.TopP, r.TopK, r.FrequencyPenalty, r.PresencePenalty, r.Seed,
 		r.Stop, r.MaxTokens, r.Reasoning, r.Output, r.Options, r.Metadata,
 	})

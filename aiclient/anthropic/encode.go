@@ -253,6 +253,18 @@ func (e *encoder) system() {
 	for i := range max(0, len(e.marks)-left) { // the newest marks matter most
 		e.marks[i].CacheControl = nil
 	}
+	// The API takes no long mark behind a short one.
+	short := e.req.CacheSystem == aiclient.CacheShort
+	for _, b := range e.marks {
+		if b.CacheControl == nil {
+			continue
+		}
+		if b.CacheControl["ttl"] == nil {
+			short = true
+		} else if short {
+			delete(b.CacheControl, "ttl")
+		}
+	}
 }
 
 func (e *encoder) messages() error {
@@ -269,11 +281,7 @@ func (e *encoder) messages() error {
 			continue // only reasoning of another provider, or nothing
 		}
 		if m.Cache != aiclient.CacheNone {
-			last := blocks[len(blocks)-1]
-			if last.raw == nil && last.Thinking == nil {
-				last.CacheControl = cacheControl(m.Cache)
-				e.marks = append(e.marks, last)
-			}
+			e.mark(blocks[len(blocks)-1], m.Cache)
 		}
 		if n := len(e.out.Messages); n > 0 && e.out.Messages[n-1].Role == role {
 			e.out.Messages[n-1].Content = append(e.out.Messages[n-1].Content, blocks...)
@@ -284,6 +292,10 @@ func (e *encoder) messages() error {
 	if len(e.out.Messages) == 0 {
 		return errors.New("there is no message to answer")
 	}
+	// Here, because the last message may have been left out.
+	if blocks := e.out.Messages[len(e.out.Messages)-1].Content; e.req.CacheHistory != aiclient.CacheNone {
+		e.mark(blocks[len(blocks)-1], e.req.CacheHistory)
+	}
 	// A reply that the model is to continue must not end in white space.
 	if last := e.out.Messages[len(e.out.Messages)-1]; last.Role == "assistant" {
 		if b := last.Content[len(last.Content)-1]; b.Type == "text" && b.raw == nil {
@@ -291,6 +303,15 @@ func (e *encoder) messages() error {
 		}
 	}
 	return nil
+}
+
+// mark puts a cache mark on a block that can have one.
+func (e *encoder) mark(b *contentBlock, mark aiclient.CacheMark) {
+	if b.raw != nil || b.Type == "thinking" || b.Type == "redacted_thinking" || b.CacheControl != nil {
+		return
+	}
+	b.CacheControl = cacheControl(mark)
+	e.marks = append(e.marks, b)
 }
 
 func (e *encoder) message(m aiclient.Message) (role string, blocks []*contentBlock, err error) {

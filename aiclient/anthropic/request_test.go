@@ -88,6 +88,35 @@ func TestCacheMarks(t *testing.T) {
 	assert.Equal(t, map[string]any{"type": "ephemeral"}, marked["cache_control"])
 }
 
+// TestTheCacheMarkMovesWithTheHistory checks where the mark of the history is, and
+// that a long mark does not follow a short one, which the API refuses.
+func TestTheCacheMarkMovesWithTheHistory(t *testing.T) {
+	call := aiclient.ToolCallPart(aiclient.ToolCall{ID: "1", Name: "f"})
+	for name, test := range map[string]struct {
+		system, history aiclient.CacheMark
+		last            aiclient.Message
+		want            map[string]any
+	}{
+		"user":       {aiclient.CacheLong, aiclient.CacheLong, aiclient.User("x"), map[string]any{"type": "ephemeral", "ttl": "1h"}},
+		"result":     {aiclient.CacheNone, aiclient.CacheShort, aiclient.ToolResults(aiclient.ToolResult{CallID: "1", Name: "f", Text: "x"}), map[string]any{"type": "ephemeral"}},
+		"downgraded": {aiclient.CacheShort, aiclient.CacheLong, aiclient.User("x"), map[string]any{"type": "ephemeral"}},
+		"none":       {aiclient.CacheShort, aiclient.CacheNone, aiclient.User("x"), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			req := &aiclient.Request{System: "rules", CacheSystem: test.system, CacheHistory: test.history, Messages: user("go")}
+			if test.last.Role == aiclient.RoleTool {
+				req.Messages = append(req.Messages, aiclient.Assistant(call))
+			}
+			req.Messages = append(req.Messages, test.last, aiclient.Assistant()) // an empty message is left out
+			body, _ := sent(t, req)
+			messages := body["messages"].([]any)
+			blocks := messages[len(messages)-1].(map[string]any)["content"].([]any)
+			got, _ := blocks[len(blocks)-1].(map[string]any)["cache_control"].(map[string]any)
+			assert.Equal(t, test.want, got)
+		})
+	}
+}
+
 func TestStructuredOutput(t *testing.T) {
 	req := &aiclient.Request{Messages: user("a city"), Output: &aiclient.OutputFormat{Name: "city",
 		Schema: json.RawMessage(`{"type":"object","properties":{"name":{"type":"string"}}}`)}}

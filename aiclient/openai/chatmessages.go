@@ -91,8 +91,12 @@ func (c *chat) encodeMessages(out *chatRequest, req *aiclient.Request) error {
 		if err != nil {
 			return fmt.Errorf("message %d (%s): %w", i, m.Role, err)
 		}
-		if cache && m.Cache != aiclient.CacheNone && len(out.Messages) > 0 {
-			mark(&out.Messages[len(out.Messages)-1], m.Cache)
+		at := m.Cache
+		if i == len(req.Messages)-1 && at == aiclient.CacheNone {
+			at = req.CacheHistory
+		}
+		if cache && at != aiclient.CacheNone && len(out.Messages) > 0 {
+			mark(&out.Messages[len(out.Messages)-1], at)
 		}
 	}
 	if c.provider.dialect.Alternate {

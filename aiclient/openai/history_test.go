@@ -93,3 +93,14 @@ func TestEmptyRepliesAreLeftOut(t *testing.T) {
 		assert.NotEqual(t, `""`, string(m.Content))
 	}
 }
+
+func TestTheCacheMarkMovesWithTheHistory(t *testing.T) {
+	req := foreign()
+	req.CacheHistory = aiclient.CacheShort
+	messages := messagesTo(t, "openrouter", req)
+	assert.JSONEq(t, `[{"type":"text","text":"third","cache_control":{"type":"ephemeral"}}]`, string(messages[len(messages)-1].Content))
+	assert.NotContains(t, string(messages[0].Content), "cache_control")
+	for _, m := range messagesTo(t, "groq", req) {
+		assert.NotContains(t, string(m.Content), "cache_control")
+	}
+}
