@@ -85,3 +85,66 @@ func TestLinkedWorktreesUseTheRulesOfTheirRepository(t *testing.T) {
 	assert.Equal(t, []string{"f"}, walked(t, s, WalkOptions{}))
 	assert.Equal(t, "f\x00", git(linked, "", "ls-files", "-co", "--exclude-standard", "-z"))
 }
+
+func TestSubmodulesUseTheRulesOfTheirRepository(t *testing.T) {
+	git := needGit(t)
+	dir := t.TempDir()
+	git(dir, "", "init", "-q", "library")
+	library, main := filepath.Join(dir, "library"), filepath.Join(dir, "main")
+	writeTree(t, library, map[string]string{"f": "", ".gitignore": "built\n"})
+	git(library, "", "add", ".")
+	git(library, "", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "x")
+	git(dir, "", "init", "-q", "main")
+	git(main, "", "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", library, "sub")
+	writeTree(t, main, map[string]string{
+		".gitignore": "*.o\n", "a.o": "", "sub/a.o": "", "sub/built": "", "sub/excluded": "", ".git/info/exclude": "f\n", ".git/modules/sub/info/exclude": "excluded\n",
+	})
+	s := newTestService(t, Options{Root: main}, nil)
+	assert.Equal(t, []string{".gitignore", ".gitmodules", "sub/", "sub/.gitignore", "sub/a.o", "sub/f"}, walked(t, s, WalkOptions{}))
+	assert.Equal(t, "a.o\x00.gitignore\x00f\x00", git(filepath.Join(main, "sub"), "", "ls-files", "-co", "--exclude-standard", "-z"))
+	inner := newTestService(t, Options{Root: filepath.Join(main, "sub")}, nil)
+	assert.Equal(t, []string{".gitignore", "a.o", "f"}, walked(t, inner, WalkOptions{}))
+}
+
+// Each way to say core.excludesFile is compared with what git makes of it.
+func TestExcludesFile(t *testing.T) {
+	git := needGit(t)
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("XDG_CONFIG_HOME", filepath.Join(home, "xdg"))
+	os.Unsetenv("GIT_CONFIG_GLOBAL")
+	t.Cleanup(func() { os.Setenv("GIT_CONFIG_GLOBAL", os.DevNull) })
+	dir := filepath.Join(home, "work", "repo")
+	writeTree(t, home, map[string]string{
+		"work/repo/":     "",
+		"xdg/git/ignore": "xdg\n", "plain": "plain\n", "with space": "space\n", "work/repo/rel": "relative\n", "work/included": "[core]\nexcludesFile = ~/plain\n",
+	})
+	git(dir, "", "init", "-q", "-b", "main")
+	writeTree(t, dir, map[string]string{"xdg": "", "plain": "", "space": "", "relative": "", "f": ""})
+	original, err := os.ReadFile(filepath.Join(dir, ".git/config"))
+	require.NoError(t, err)
+	for _, c := range []struct{ name, user, repo string }{
+		{"default", "", ""},
+		{"home", "[core]\n\texcludesFile = ~/plain\n", ""},
+		{"repository overrules the user", "[core]\nexcludesfile=~/plain", "[core]\n\texcludesFile = rel\n"},
+		{"quoted", "[core] excludesFile = \"~/with space\" ; comment\n", ""},
+		{"absolute, section twice", "[Core]\nEXCLUDESFILE = x\n[user]\nname = y\n[core]\nexcludesFile = " + filepath.Join(home, "plain") + "\n", ""},
+		{"include", "[include]\npath = work/included\n", ""},
+		{"include by place", "[includeIf \"gitdir:~/work/\"]\npath = ~/work/included\n", ""},
+		{"include by place, pattern", "[includeIf \"gitdir/i:**/REPO/.git\"]\npath = ~/work/included\n", ""},
+		{"include elsewhere", "[includeIf \"gitdir:~/other/\"]\npath = ~/work/included\n", ""},
+		{"include by this branch", "[includeIf \"onbranch:ma*\"]\npath = ~/work/included\n", ""},
+		{"include by branch", "[includeIf \"onbranch:topic\"]\npath = ~/work/included\n", ""},
+		{"empty", "[core]\nexcludesFile =\n", ""},
+		{"missing", "[core]\nexcludesFile = ~/nowhere\n", ""},
+		{"subsection", "[core \"x\"]\nexcludesFile = ~/plain\n", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			require.NoError(t, os.WriteFile(filepath.Join(home, ".gitconfig"), []byte(c.user), 0o644))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, ".git/config"), append(original[:len(original):len(original)], c.repo...), 0o644))
+			s := newTestService(t, Options{Root: dir}, nil)
+			want := strings.FieldsFunc(git(dir, "", "ls-files", "-co", "--exclude-standard", "-z"), func(r rune) bool { return r == 0 })
+			assert.Equal(t, want, walked(t, s, WalkOptions{}))
+		})
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -72,14 +71,16 @@ func repoOf(dir string, files *hostFiles) *repoRules {
 		}
 		gitDir = absIn(dir, string(bytes.TrimSpace(target)))
 	}
-	if _, err := files.stat(filepath.Join(gitDir, "HEAD")); err != nil {
+	head, err := files.read(filepath.Join(gitDir, "HEAD"))
+	if err != nil {
 		return nil
 	}
 	common := gitDir
 	if data, err := files.read(filepath.Join(gitDir, "commondir")); err == nil {
 		common = absIn(gitDir, string(bytes.TrimSpace(data)))
 	}
-	settings := userSettings(files)
+	settings := gitSettings{gitDir: gitDir, head: string(head)}
+	settings.readUser(files)
 	settings.read(files, filepath.Join(common, "config"), 0)
 
 	rules := &repoRules{fold: settings.ignoreCase}
@@ -110,128 +111,11 @@ func expandHome(name string) string {
 	return name
 }
 
-// gitSettings are the settings that decide about ignoring.
-type gitSettings struct {
-	excludesFile string
-	ignoreCase   bool
-}
-
-// userSettings reads the system's and the user's configuration.
-func userSettings(files *hostFiles) gitSettings {
-	xdg := os.Getenv("XDG_CONFIG_HOME")
-	if xdg == "" {
-		xdg = "~/.config"
-	}
-	s := gitSettings{excludesFile: xdg + "/git/ignore"}
-	if skip, _ := strconv.ParseBool(os.Getenv("GIT_CONFIG_NOSYSTEM")); !skip {
-		s.read(files, orDefault(os.Getenv("GIT_CONFIG_SYSTEM"), "/etc/gitconfig"), 0)
-	}
-	if file, ok := os.LookupEnv("GIT_CONFIG_GLOBAL"); ok {
-		s.read(files, file, 0)
-		return s
-	}
-	s.read(files, xdg+"/git/config", 0)
-	s.read(files, "~/.gitconfig", 0)
-	return s
-}
-
 func orDefault(s, fallback string) string {
 	if s == "" {
 		return fallback
 	}
 	return s
-}
-
-// read reads a configuration file and those that it includes without a
-// condition.
-func (s *gitSettings) read(files *hostFiles, file string, depth int) {
-	if file == "" || depth > 10 {
-		return
-	}
-	file = expandHome(file)
-	data, err := files.read(file)
-	if err != nil {
-		return
-	}
-	for key, value := range parseGitConfig(data) {
-		switch key {
-		case "core.excludesfile":
-			s.excludesFile = value
-		case "core.ignorecase":
-			s.ignoreCase = value == "" || value == "true" || value == "yes" || value == "on" || value == "1"
-		case "include.path":
-			s.read(files, absIn(filepath.Dir(file), value), depth+1)
-		}
-	}
-}
-
-// parseGitConfig yields "section.key" and value in the order of the file;
-// subsections are skipped. A key without a value counts as "true".
-func parseGitConfig(data []byte) func(yield func(key, value string) bool) {
-	return func(yield func(string, string) bool) {
-		section := ""
-		lines := strings.Split(string(data), "\n")
-		for i := 0; i < len(lines); i++ {
-			line := strings.TrimSpace(lines[i])
-			if strings.HasPrefix(line, "[") {
-				end := strings.IndexByte(line, ']')
-				if end < 0 {
-					continue
-				}
-				section = strings.ToLower(line[1:end])
-				line = strings.TrimSpace(line[end+1:])
-			}
-			if line == "" || line[0] == '#' || line[0] == ';' || strings.ContainsAny(section, " \"") {
-				continue
-			}
-			key, value, found := strings.Cut(line, "=")
-			key = section + "." + strings.ToLower(strings.TrimSpace(key))
-			if !found {
-				value = "true"
-			}
-			for strings.HasSuffix(value, `\`) && i+1 < len(lines) {
-				i++
-				value = strings.TrimSuffix(value, `\`) + strings.TrimRight(lines[i], "\r")
-			}
-			if !yield(key, unquoteConfig(value)) {
-				return
-			}
-		}
-	}
-}
-
-// unquoteConfig undoes quotes and escapes and drops a comment.
-func unquoteConfig(value string) string {
-	var b strings.Builder
-	quoted, keep := false, 0
-	for i := 0; i < len(value); i++ {
-		switch c := value[i]; {
-		case c == '"':
-			quoted = !quoted
-			keep = b.Len()
-		case c == '\\' && i+1 < len(value):
-			i++
-			switch value[i] {
-			case 'n':
-				b.WriteByte('\n')
-			case 't':
-				b.WriteByte('\t')
-			default:
-				b.WriteByte(value[i])
-			}
-			keep = b.Len()
-		case (c == '#' || c == ';') && !quoted:
-			return b.String()[:keep]
-		case (c == ' ' || c == '\t' || c == '\r') && !quoted:
-			if b.Len() > 0 {
-				b.WriteByte(c)
-			}
-		default:
-			b.WriteByte(c)
-			keep = b.Len()
-		}
-	}
-	return b.String()[:keep]
 }
 
 // outerRules returns what holds in dir because of the directories above it: the
