@@ -16,7 +16,9 @@ const MaxNameLength = 4096
 // takes: slash separated, relative, without "." and "..". It refuses names that
 // leave the root (ErrOutsideRoot) and names that cannot be files (ErrName).
 // The empty name is refused; "." is the root.
-func CleanName(name string) (string, error) {
+func CleanName(name string) (string, error) { return cleanName(name, runtime.GOOS == "windows") }
+
+func cleanName(name string, windows bool) (string, error) {
 	switch {
 	case name == "":
 		return "", fmt.Errorf("empty file name: %w", ErrName)
@@ -26,17 +28,20 @@ func CleanName(name string) (string, error) {
 		return "", fmt.Errorf("%q contains a NUL byte: %w", name, ErrName)
 	case path.IsAbs(name):
 		return "", fmt.Errorf("%q is absolute; use a path relative to the root: %w", name, ErrOutsideRoot)
-	case runtime.GOOS != "windows" && hasDrive(name):
+	case !windows && hasDrive(name):
 		return "", fmt.Errorf("%q names a drive; use a path relative to the root: %w", name, ErrOutsideRoot)
 	}
 	clean := path.Clean(name)
 	if clean == ".." || strings.HasPrefix(clean, "../") {
 		return "", fmt.Errorf("%q leads above the root: %w", name, ErrOutsideRoot)
 	}
-	if runtime.GOOS == "windows" && (strings.ContainsAny(clean, `\:`) || !filepath.IsLocal(filepath.FromSlash(clean))) {
+	if windows && (strings.ContainsAny(clean, `\:`) || !filepath.IsLocal(filepath.FromSlash(clean))) {
 		return "", fmt.Errorf("%q: use forward slashes and no drive, stream or device name: %w", name, ErrOutsideRoot)
 	}
 	for part := range strings.SplitSeq(clean, "/") {
+		if windows && isDevice(part) {
+			return "", fmt.Errorf("%q names a device: %w", name, ErrOutsideRoot)
+		}
 		if len(part) > 255 {
 			return "", fmt.Errorf("%.60q… has a component of %d bytes, more than 255: %w", name, len(part), ErrName)
 		}
@@ -52,6 +57,38 @@ func hasDrive(name string) bool {
 	}
 	return len(name) >= 3 && name[1] == ':' && (name[2] == '\\' || name[2] == '/') &&
 		(name[0]|0x20) >= 'a' && (name[0]|0x20) <= 'z'
+}
+
+// isDevice reports whether Windows opens a device for a component of a name:
+// it looks neither at case, nor behind a dot, nor at spaces before that.
+// https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+func isDevice(part string) bool {
+	base, _, _ := strings.Cut(part, ".")
+	base = strings.ToUpper(strings.TrimRight(base, " "))
+	switch base {
+	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$":
+		return true
+	}
+	digit, ok := strings.CutPrefix(base, "COM")
+	if !ok {
+		digit, ok = strings.CutPrefix(base, "LPT")
+	}
+	return ok && digit != "" && (len(digit) == 1 && isDigit(digit[0]) || strings.Contains("¹²³", digit))
+}
+
+// sameEntry reports whether some file system opens the entry that is called name
+// when it is asked for part: without regard to case, to signs that HFS+ leaves
+// out, and to what NTFS cuts off at the end. Git protects .git from the same.
+func sameEntry(part, name string) bool {
+	part = strings.Map(func(r rune) rune {
+		if r >= 0x200c && r <= 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x206a && r <= 0x206f || r == 0xfeff {
+			return -1
+		}
+		return r
+	}, part)
+	part, _, _ = strings.Cut(part, ":") // a stream of the file
+	part = strings.TrimRight(part, " .")
+	return strings.EqualFold(part, name) || name == ".git" && strings.EqualFold(part, "git~1")
 }
 
 // checkNew refuses names under which a file may lie but none should be created.

@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"syscall"
@@ -46,10 +48,51 @@ func TestFullDiskLeavesTheOldContent(t *testing.T) {
 	require.NoError(t, s.WriteFile(ctx, "f", []byte("there is room again")))
 }
 
+// asNobody reports whether permissions bind this process. When they do not,
+// because it runs as root, the test is run again by a process that they bind.
+func asNobody(t *testing.T) bool {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return true
+	}
+	self, err := os.Executable()
+	require.NoError(t, err)
+	dir, err := os.MkdirTemp("", "nobody")
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
+	require.NoError(t, os.Chmod(dir, 0o777))
+	binary, err := os.ReadFile(self)
+	require.NoError(t, err)
+	program := filepath.Join(dir, "program")
+	require.NoError(t, os.WriteFile(program, binary, 0o755))
+	cmd := exec.Command(program, "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "TMPDIR="+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	assert.Contains(t, string(out), "--- PASS: "+t.Name())
+	return false
+}
+
+// A directory that cannot be written keeps what is in it.
+func TestReadOnlyDirectoryGivesAClearError(t *testing.T) {
+	if !asNobody(t) {
+		return
+	}
+	s := newTestService(t, Options{}, map[string]string{"dir/file": "old"})
+	require.NoError(t, os.Chmod(filepath.Join(rootOf(s), "dir"), 0o500))
+	t.Cleanup(func() { os.Chmod(filepath.Join(rootOf(s), "dir"), 0o755) })
+	err := s.WriteFile(t.Context(), "dir/file", []byte("new"))
+	assert.True(t, errors.Is(err, fs.ErrPermission))
+	data, err := s.ReadFile(t.Context(), "dir/file")
+	require.NoError(t, err)
+	assert.Equal(t, "old", string(data))
+}
+
 // A directory that cannot be read is an error beside what can.
 func TestUnreadableDirectoryDoesNotEndAWalk(t *testing.T) {
-	if os.Getuid() == 0 {
-		t.Skip("permissions do not bind root")
+	if !asNobody(t) {
+		return
 	}
 	s := newTestService(t, Options{}, map[string]string{"a": "x", "locked/b": "x", "z": "x"})
 	require.NoError(t, os.Chmod(filepath.Join(rootOf(s), "locked"), 0))

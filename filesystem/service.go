@@ -340,7 +340,7 @@ func (s *Service) writable(name string) (WritableProvider, error) {
 	for _, candidate := range []string{name, real} {
 		for part := range strings.SplitSeq(candidate, "/") {
 			for _, p := range protect {
-				if strings.EqualFold(part, p) {
+				if sameEntry(part, p) {
 					return nil, &fs.PathError{Op: "write", Path: name, Err: fmt.Errorf("%s is %w", p, ErrProtected)}
 				}
 			}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -105,6 +107,59 @@ func TestTrackMarksWhatOthersChange(t *testing.T) {
 	assert.Equal(t, []string{"b"}, s.Changed())
 	cancel()
 	group.Wait()
+}
+
+// When more happens than the system remembers, the watch says so and goes on.
+func TestWatchSaysWhenItMissedChanges(t *testing.T) {
+	limit, err := os.ReadFile("/proc/sys/fs/inotify/max_queued_events")
+	if err != nil {
+		t.Skip("the system does not say how many events it remembers")
+	}
+	queued, err := strconv.Atoi(strings.TrimSpace(string(limit)))
+	require.NoError(t, err)
+	s := newTestService(t, Options{}, map[string]string{"a": "", "b": ""})
+	root := rootOf(s)
+	ctx, cancel := context.WithCancel(t.Context())
+	events, ready, blocked, release := make(chan WatchEvent, 1000), make(chan struct{}), make(chan struct{}), make(chan struct{})
+	var group sync.WaitGroup
+	group.Go(func() {
+		first := true
+		for e, err := range s.Watch(ctx, WatchOptions{Debounce: time.Millisecond, Ready: func() { close(ready) }}) {
+			if err != nil {
+				continue
+			}
+			if first { // whoever reads does not get to it for a while
+				first = false
+				close(blocked)
+				<-release
+			}
+			events <- e
+		}
+	})
+	defer func() { cancel(); group.Wait() }()
+	<-ready
+	require.NoError(t, os.WriteFile(filepath.Join(root, "a"), []byte("x"), 0o644))
+	<-blocked
+	// Events of two files in turn are not merged by the system.
+	for range queued {
+		for _, name := range []string{"a", "b"} {
+			require.NoError(t, os.Chmod(filepath.Join(root, name), 0o600))
+		}
+	}
+	close(release)
+	for e := range events {
+		if e.Kind == Rescan {
+			assert.Equal(t, ".", e.Path)
+			break
+		}
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(root, "later"), nil, 0o644))
+	for e := range events {
+		if e.Path == "later" {
+			assert.Equal(t, Created, e.Kind)
+			break
+		}
+	}
 }
 
 func TestWatchNeedsALocalTree(t *testing.T) {
