@@ -87,6 +87,15 @@ func TestRetry(t *testing.T) {
 	})
 }
 
+func TestWithFallback(t *testing.T) {
+	chat := aiclient.Wrap(flaky(9, apiError(aiclient.ClassAuth)), aiclient.WithFallback(aiclient.RouteOptions{}, flaky(9, apiError(aiclient.ClassQuota)), replies(says("third"))))
+	for range 2 { // also when the first two are passed over
+		reply, err := chat.Generate(t.Context(), hello())
+		require.NoError(t, err)
+		assert.NotEmpty(t, reply.Text())
+	}
+}
+
 func TestFallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := flaky(1, apiError(aiclient.ClassOverloaded)), replies()

@@ -98,7 +98,7 @@ func (r *Registry[C]) Add(p Provider[C]) error {
 		if _, taken := added.specs[m.ID]; taken || m.ID == "" {
 			return fmt.Errorf("provider %q: model %q is given twice or has no ID", p.Name, m.ID)
 		}
-		m.Provider = p.Name
+		*m = specFor[C](p.Name, *m)
 		added.specs[m.ID] = i
 	}
 	if p.List != nil {
@@ -111,6 +111,19 @@ func (r *Registry[C]) Add(p Provider[C]) error {
 		})
 	}
 	return r.providers.Register(p.Name, added)
+}
+
+// specFor completes a spec. A model that is no chat model has only the features
+// that its spec names.
+func specFor[C any](provider string, spec ModelSpec) ModelSpec {
+	spec.Provider = provider
+	switch any((*C)(nil)).(type) {
+	case *EmbeddingModel, *ImageModel, *SpeechModel, *TranscriptionModel, *RerankModel:
+		if spec.Features == nil {
+			spec.Features = map[string]Feature{}
+		}
+	}
+	return spec
 }
 
 func (p *provider[C]) ask(ctx context.Context) (map[string]Status, error) {
@@ -194,7 +207,7 @@ func (r *Registry[C]) parse(name string) (*provider[C], Ref, error) {
 		}
 		p, model = whole, base
 	}
-	spec := ModelSpec{Provider: p.Name, ID: model}
+	spec := specFor[C](p.Name, ModelSpec{ID: model})
 	if i, ok := p.specs[model]; ok {
 		spec = p.Models[i]
 	} else if !p.AnyModel {
@@ -278,7 +291,23 @@ func (p *provider[C]) status(ctx context.Context, model string) (Status, error) 
 	if s, ok := list[model]; ok {
 		return s, nil
 	}
+	for id, s := range list {
+		if rest, ok := strings.CutPrefix(id, model); ok && isVersion(rest) {
+			return s, nil // a name without a version stands for one with it
+		}
+	}
 	return StatusOffline, fmt.Errorf("%s does not list the model %q now", p.Name, model)
+}
+
+// isVersion reports whether s is what providers append to a model's name to name
+// a version of it: a date, or the tag of the newest.
+func isVersion(s string) bool {
+	if s == ":latest" || s == "-latest" {
+		return true
+	}
+	date, ok := strings.CutPrefix(s, "-")
+	date = strings.ReplaceAll(date, "-", "")
+	return ok && len(date) == len("20060102") && strings.HasPrefix(date, "20") && strings.Trim(date, "0123456789") == ""
 }
 
 // ModelStatus is a model of a registry with its status.

@@ -183,6 +183,50 @@ func TestAvailability(t *testing.T) {
 	})
 }
 
+// TestNamesWithoutAVersion checks that a model is online under a name that its
+// provider lists with a version only.
+func TestNamesWithoutAVersion(t *testing.T) {
+	var r aiclient.Registry[client]
+	defer func() { require.NoError(t, r.Close(context.Background())) }()
+	p := provider("acme", nil, func(context.Context) ([]aiclient.Listed, error) {
+		return []aiclient.Listed{{ID: "claude-4-20260101"}, {ID: "gpt-4o-2026-01-31"}, {ID: "qwen3:latest", Cold: true}, {ID: "small-latest"}, {ID: "big-20001"}}, nil
+	})
+	p.AnyModel = true
+	require.NoError(t, r.Add(p))
+	for model, want := range map[string]aiclient.Status{
+		"claude-4": aiclient.StatusOnline, "gpt-4o": aiclient.StatusOnline, "qwen3": aiclient.StatusCold, "small": aiclient.StatusOnline,
+		"claude": aiclient.StatusOffline, "claude-4-2026": aiclient.StatusOffline, "big": aiclient.StatusOffline,
+	} {
+		got, err := r.Status(t.Context(), "acme:"+model)
+		assert.Equal(t, want, got, model)
+		assert.Equal(t, want == aiclient.StatusOffline, err != nil, model)
+	}
+}
+
+// TestOtherKindsHaveNoFeaturesOfChats checks that a feature that only chats have
+// is not silently ignored.
+func TestOtherKindsHaveNoFeaturesOfChats(t *testing.T) {
+	var r aiclient.EmbeddingRegistry
+	require.NoError(t, r.Add(aiclient.Provider[aiclient.EmbeddingModel]{
+		Name: "acme", AnyModel: true, Models: []aiclient.ModelSpec{{ID: "known"},
+			{ID: "sized", Features: map[string]aiclient.Feature{"dimensions": {Kind: aiclient.FeatureInt, Min: 1, Max: 1024, Default: "256"}}}},
+		Open: func(_ aiclient.ModelSpec, f aiclient.Features) (aiclient.EmbeddingModel, error) {
+			return nil, fmt.Errorf("opened with %d", f.Int("dimensions"))
+		},
+	}))
+	for name, want := range map[string]string{
+		"acme:known?temperature=0":  `unknown feature "temperature"; it has: none`,
+		"acme:other?websearch":      `unknown feature "websearch"; it has: none`,
+		"acme:sized":                "opened with 256",
+		"acme:sized?dimensions=64":  "opened with 64",
+		"acme:sized?dimensions=0":   "want a whole number from 1 to 1024",
+		"acme:sized?temperature=.5": `it has: dimensions (a whole number from 1 to 1024)`,
+	} {
+		_, err := r.Get(name)
+		assert.ErrorContains(t, err, want, name)
+	}
+}
+
 func TestResolve(t *testing.T) {
 	var r aiclient.Registry[client]
 	require.NoError(t, r.Add(provider("acme", []aiclient.ModelSpec{

@@ -73,6 +73,11 @@ func newRoute(opts RouteOptions, balance bool, chats []Chat) *route {
 // failed is passed over for a while, and tried last.
 func Fallback(opts RouteOptions, chats ...Chat) Chat { return newRoute(opts, false, chats) }
 
+// WithFallback returns a middleware that makes [Fallback] of a Chat and others.
+func WithFallback(opts RouteOptions, others ...Chat) Middleware {
+	return func(next Chat) Chat { return Fallback(opts, append([]Chat{next}, others...)...) }
+}
+
 // Balance returns a Chat that sends each request to the one of chats with the
 // fewest requests under way, by turns among equals, and otherwise does what
 // [Fallback] does.

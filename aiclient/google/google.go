@@ -115,7 +115,7 @@ func (p *Provider) List(ctx context.Context) ([]aiclient.Listed, error) {
 // of their names are applied.
 func (p *Provider) Chats(specs ...aiclient.ModelSpec) aiclient.Provider[aiclient.Chat] {
 	return aiclient.Provider[aiclient.Chat]{
-		Name: p.name, Models: specs, AnyModel: true, List: p.List, Logger: p.client.Logger,
+		Name: p.name, Models: specs, AnyModel: true, List: p.List, Timeout: transport.ListTimeout, Logger: p.client.Logger,
 		Open: func(spec aiclient.ModelSpec, features aiclient.Features) (aiclient.Chat, error) {
 			return aiclient.Wrap(p.Chat(spec.ID), aiclient.WithFeatures(features), aiclient.WithPrice(spec.Price)), nil
 		},

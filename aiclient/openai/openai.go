@@ -168,7 +168,7 @@ func (p *Provider) ResponsesChats(specs ...aiclient.ModelSpec) aiclient.Provider
 
 func (p *Provider) chats(open func(string) aiclient.Chat, specs []aiclient.ModelSpec) aiclient.Provider[aiclient.Chat] {
 	out := aiclient.Provider[aiclient.Chat]{
-		Name: p.name, Models: specs, AnyModel: true, Logger: p.client.Logger,
+		Name: p.name, Models: specs, AnyModel: true, Timeout: transport.ListTimeout, Logger: p.client.Logger,
 		Open: func(spec aiclient.ModelSpec, features aiclient.Features) (aiclient.Chat, error) {
 			return aiclient.Wrap(open(spec.ID), aiclient.WithFeatures(features), aiclient.WithPrice(spec.Price)), nil
 		},

@@ -17,13 +17,13 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tokenring-ai/tokenring-go/aiclient"
 	"github.com/tokenring-ai/tokenring-go/aiclient/anthropic"
 	"github.com/tokenring-ai/tokenring-go/aiclient/azure"
 	"github.com/tokenring-ai/tokenring-go/aiclient/catalogue"
 	"github.com/tokenring-ai/tokenring-go/aiclient/google"
+	"github.com/tokenring-ai/tokenring-go/aiclient/internal/transport"
 	"github.com/tokenring-ai/tokenring-go/aiclient/openai"
 	"github.com/tokenring-ai/tokenring-go/registry"
 )
@@ -31,10 +31,6 @@ import (
 // Custom is the name of the provider at [Options.BaseURL] when a model's name
 // does not say which provider's API is spoken there.
 const Custom = "custom"
-
-// listTimeout bounds the question which models a provider has: programs ask it
-// on behalf of a person who waits.
-const listTimeout = 10 * time.Second
 
 // Options say how to reach providers. The zero value takes everything from the
 // environment.
@@ -151,7 +147,6 @@ func Open(provider string, opts Options) (aiclient.Provider[aiclient.Chat], erro
 			out = p.Chats(models...)
 		}
 	}
-	out.Timeout = listTimeout
 	return out, nil
 }
 
@@ -259,7 +254,7 @@ func served(ctx context.Context, opts Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	ctx, cancel := context.WithTimeout(ctx, transport.ListTimeout)
 	defer cancel()
 	list, err := p.List(ctx)
 	if err != nil {

@@ -5,10 +5,15 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/tokenring-ai/tokenring-go/aiclient"
 	"github.com/tokenring-ai/tokenring-go/aiclient/internal/jsonscan"
 )
+
+// ListTimeout bounds the question which models a provider has. Some lists are
+// long and slow, and a provider whose list comes too late would never be online.
+const ListTimeout = 10 * time.Second
 
 // maxPages bounds how many pages of a list are read.
 const maxPages = 20
