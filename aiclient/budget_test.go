@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -78,4 +79,13 @@ func TestBrokenRepliesAreCharged(t *testing.T) {
 	_, err = c.Continue(ctx)
 	require.Error(t, err)
 	assert.Greater(t, b.Used().Tokens, int64(1000), "a reply that nobody counted counts as what was set aside")
+}
+
+// TestTheSystemPromptAndToolsCount checks that a first request is known to be
+// large before any provider has counted it.
+func TestTheSystemPromptAndToolsCount(t *testing.T) {
+	b := budget.New(budget.Limits{Tokens: 3000})
+	c := aiclient.NewConversation(replies(), aiclient.ConversationOptions{System: strings.Repeat("rules ", 2000)})
+	_, err := c.Send(budget.With(t.Context(), b), "hi")
+	require.ErrorIs(t, err, budget.ErrExceeded)
 }

@@ -32,13 +32,35 @@ func (c *Conversation) compactAt() int64 {
 	return int64(at * float64(c.opts.ContextLimit))
 }
 
-// contextTokens returns what the history costs: the provider's own count for
-// the part that it has seen, and an estimate for the rest.
+// contextTokens returns what a request costs: the provider's own count for the
+// part that it has seen, and an estimate for the rest.
 func (c *Conversation) contextTokens() int64 {
 	c.mu.Lock()
 	s := c.state
 	c.mu.Unlock()
-	return s.context + estimate(s.messages[s.contextAt:])
+	return c.tokensOf(&s)
+}
+
+func (c *Conversation) tokensOf(s *state) int64 {
+	n := estimate(s.messages[s.contextAt:])
+	if s.context == 0 {
+		return c.fixed + n
+	}
+	return s.context + n // the count includes what is fixed
+}
+
+// estimateFixed returns roughly how many tokens a request has besides its
+// messages.
+func estimateFixed(req *Request) int64 {
+	bytes := len(req.System)
+	for _, text := range req.Context {
+		bytes += len(text)
+	}
+	for i := range req.Tools {
+		t := &req.Tools[i]
+		bytes += len(t.Name) + len(t.Description) + len(t.Schema)
+	}
+	return int64(bytes / bytesPerToken)
 }
 
 // estimate returns roughly how many tokens messages have.
@@ -90,7 +112,7 @@ func (c *Conversation) compact(ctx context.Context, r *run) (bool, error) {
 	if len(s.open) > 0 {
 		return false, nil
 	}
-	before := s.context + estimate(s.messages[s.contextAt:])
+	before := c.tokensOf(&s)
 	recent := recentFrom(s.messages, keep)
 	messages, changed := dropOutput(s.messages, recent)
 	target := c.compactAt() * 3 / 4 // so that the next step does not compact again
@@ -117,7 +139,7 @@ func (c *Conversation) compact(ctx context.Context, r *run) (bool, error) {
 	c.rewrite(next)
 	c.mu.Unlock()
 	if c.opts.Trace.Compacted != nil {
-		c.opts.Trace.Compacted(ctx, before, estimate(messages))
+		c.opts.Trace.Compacted(ctx, before, c.tokensOf(&next))
 	}
 	return true, c.save(ctx, r)
 }

@@ -37,6 +37,7 @@ type Conversation struct {
 	opts   ConversationOptions
 	logger *slog.Logger
 	tools  map[string]*tool.Tool
+	fixed  int64 // tokens of a request besides its messages, estimated
 
 	mu      sync.Mutex
 	state   state
@@ -74,6 +75,7 @@ func NewConversation(chat Chat, opts ConversationOptions) *Conversation {
 		}
 		c.tools[t.Name] = t
 	}
+	c.fixed = estimateFixed(&Request{System: c.opts.System, Tools: c.opts.Tools})
 	if len(opts.History) > 0 {
 		c.state = newState(RepairHistory(opts.History))
 	}

@@ -80,7 +80,7 @@ func WithRateLimit(limit RateLimit) Middleware {
 	return func(next Chat) Chat {
 		return onStream(next, func(ctx context.Context, req *Request) iter.Seq2[Part, error] {
 			return func(yield func(Part, error) bool) {
-				guess := estimate(req.Messages) + int64(len(req.System)/bytesPerToken) + max(req.MaxTokens, 0)
+				guess := estimate(req.Messages) + estimateFixed(req) + max(req.MaxTokens, 0)
 				wait := max(requests.take(1), tokens.take(guess))
 				if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait || !sleep(ctx, wait) {
 					requests.take(-1)
