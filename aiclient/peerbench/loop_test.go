@@ -1,12 +1,3 @@
-// Package peerbench measures the tool loop of aiclient beside those of Fantasy
-// and Eino, each over a model in this process. It is a module of its own, so
-// that nobody else sees their dependencies:
-//
-//	GOWORK=off go test -bench . -benchmem
-//
-// Fantasy is v0.20.0: later versions need a newer Go than this module, or
-// modules that the Go module proxy does not have. Eino's newest version needs a
-// newer bytedance/sonic than it asks for to build with Go 1.26.
 package peerbench
 
 import (
@@ -14,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"strings"
 	"testing"
 
 	"charm.land/fantasy"
@@ -198,8 +190,9 @@ func runEino(b *testing.B, steps, deltas int) {
 	}
 }
 
-// floor is what a program written for nothing else would do.
-func runFloor(b *testing.B, steps, _ int) {
+// floor is what a program written for nothing else would do, over the same model
+// as ours.
+func runFloor(b *testing.B, steps, deltas int) {
 	type message struct{ role, text, id string }
 	b.ReportAllocs()
 	for b.Loop() {
@@ -213,7 +206,11 @@ func runFloor(b *testing.B, steps, _ int) {
 			}
 			history = append(history, message{"assistant", args, id}, message{"tool", in.Text, id})
 		}
-		history = append(history, message{role: "assistant", text: "done"})
+		var answer strings.Builder
+		for part := range (&ourModel{deltas: deltas}).Stream(b.Context(), nil) {
+			answer.WriteString(part.Text)
+		}
+		history = append(history, message{role: "assistant", text: answer.String()})
 		if len(history) != 2*steps+2 {
 			b.Fatal("lost")
 		}
@@ -235,7 +232,7 @@ func BenchmarkDeltas(b *testing.B) {
 	for _, peer := range []struct {
 		name string
 		run  func(*testing.B, int, int)
-	}{{"tokenring", runOurs}, {"fantasy", runFantasy}, {"eino", runEino}} {
-		b.Run(peer.name, func(b *testing.B) { peer.run(b, 0, 10_000) })
+	}{{"tokenring", runOurs}, {"fantasy", runFantasy}, {"eino", runEino}, {"floor", runFloor}} {
+		b.Run("10000/"+peer.name, func(b *testing.B) { peer.run(b, 0, 10_000) })
 	}
 }
