@@ -22,7 +22,7 @@ import (
 //
 // Several processes may use one directory: they lock the file that they change.
 type FileStore struct {
-	dir  string
+	dir  *os.Root
 	opts FileStoreOptions
 
 	mu    sync.Mutex
@@ -48,7 +48,10 @@ type fileState struct {
 	last uint64
 }
 
-const fileSuffix = ".ckpt"
+const (
+	fileSuffix   = ".ckpt"
+	besideSuffix = ".new"
+)
 
 var _ Store = (*FileStore)(nil)
 
@@ -60,12 +63,15 @@ func NewFileStore(dir string, opts FileStoreOptions) (*FileStore, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("checkpoint store %s: %w", dir, err)
 	}
-	return &FileStore{dir: dir, opts: opts, known: map[string]*fileState{}}, nil
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint store %s: %w", dir, err)
+	}
+	return &FileStore{dir: root, opts: opts, known: map[string]*fileState{}}, nil
 }
 
-func (s *FileStore) path(agentID string) string {
-	return filepath.Join(s.dir, escapeName(agentID)+fileSuffix)
-}
+// fileName returns the name of an agent's file.
+func fileName(agentID string) string { return escapeName(agentID) + fileSuffix }
 
 func (s *FileStore) state(agentID string) *fileState {
 	s.mu.Lock()
@@ -97,12 +103,12 @@ func (s *FileStore) Append(ctx context.Context, agentID string, rec Record) erro
 	st.mu.Lock()
 	defer st.mu.Unlock()
 
-	path := s.path(agentID)
-	f, fresh, err := openLocked(path)
+	f, err := openLocked(s.dir, fileName(agentID), os.O_CREATE)
 	if err != nil {
-		return fmt.Errorf("checkpoint store %s: %w", s.dir, err)
+		return fmt.Errorf("checkpoint store: %w", err)
 	}
 	defer f.Close() // also gives the lock back
+	strange := st.info == nil
 	if err := s.refresh(st, f, agentID); err != nil {
 		return err
 	}
@@ -117,12 +123,12 @@ func (s *FileStore) Append(ctx context.Context, agentID string, rec Record) erro
 	st.info = nil
 	if _, err := f.WriteAt(frame, size); err != nil {
 		_ = f.Truncate(size) // best effort: a torn record is cut off by the next append anyway
-		return fmt.Errorf("checkpoint store: write %s: %w", path, err)
+		return fmt.Errorf("checkpoint store: write %s: %w", f.Name(), err)
 	}
 	if err := s.sync(f); err != nil {
 		return err
 	}
-	if fresh {
+	if strange { // whoever made it may have died before its name was durable
 		if err := s.syncDir(); err != nil {
 			return err
 		}
@@ -176,8 +182,7 @@ func (s *FileStore) Records(ctx context.Context, agentID string) iter.Seq2[Recor
 			yield(Record{}, err)
 			return
 		}
-		path := s.path(agentID)
-		data, err := readShared(path)
+		data, err := readShared(s.dir, fileName(agentID))
 		if errors.Is(err, fs.ErrNotExist) {
 			return
 		}
@@ -185,6 +190,7 @@ func (s *FileStore) Records(ctx context.Context, agentID string) iter.Seq2[Recor
 			yield(Record{}, fmt.Errorf("checkpoint store: %w", err))
 			return
 		}
+		path := filepath.Join(s.dir.Name(), fileName(agentID))
 		stopped := false
 		end := scanFrames(data, func(fr frame) bool {
 			if ctx.Err() != nil {
@@ -217,10 +223,9 @@ func (s *FileStore) Replace(ctx context.Context, agentID string, upTo uint64, re
 	st := s.state(agentID)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	path := s.path(agentID)
-	old, _, err := openLocked(path)
+	old, err := openLocked(s.dir, fileName(agentID), os.O_CREATE)
 	if err != nil {
-		return fmt.Errorf("checkpoint store %s: %w", s.dir, err)
+		return fmt.Errorf("checkpoint store: %w", err)
 	}
 	defer old.Close()
 	info, err := old.Stat()
@@ -229,7 +234,7 @@ func (s *FileStore) Replace(ctx context.Context, agentID string, upTo uint64, re
 	}
 	data, err := io.ReadAll(io.NewSectionReader(old, 0, info.Size()))
 	if err != nil {
-		return fmt.Errorf("checkpoint store: read %s: %w", path, err)
+		return fmt.Errorf("checkpoint store: read %s: %w", old.Name(), err)
 	}
 	scanFrames(data, func(fr frame) bool {
 		if fr.problem == "" && fr.rec.Seq > upTo {
@@ -246,17 +251,20 @@ func (s *FileStore) Replace(ctx context.Context, agentID string, upTo uint64, re
 		last = rec.Seq
 	}
 	st.info = nil
-	f, err := s.writeBeside(path, out)
+	f, err := s.writeBeside(agentID, out)
 	if err != nil {
-		return fmt.Errorf("checkpoint store: replace %s: %w", path, err)
+		return fmt.Errorf("checkpoint store: replace %s: %w", old.Name(), err)
 	}
 	defer f.Close()
 	return st.update(f, int64(len(out)), last)
 }
 
-// writeBeside writes a file under another name, syncs it and moves it to path.
-func (s *FileStore) writeBeside(path string, data []byte) (*os.File, error) {
-	f, err := os.CreateTemp(s.dir, "replace-*.tmp")
+// writeBeside writes a file under another name, syncs it and moves it to the
+// agent's. The other name is always the same one, so that nothing is left for
+// long by those that died in the middle; the caller has the agent's file locked.
+func (s *FileStore) writeBeside(agentID string, data []byte) (*os.File, error) {
+	beside := escapeName(agentID) + besideSuffix
+	f, err := s.dir.OpenFile(beside, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -265,14 +273,14 @@ func (s *FileStore) writeBeside(path string, data []byte) (*os.File, error) {
 		err = s.sync(f)
 	}
 	if err == nil {
-		err = replaceFile(f, path)
+		err = s.dir.Rename(beside, fileName(agentID))
 	}
 	if err == nil {
 		err = s.syncDir()
 	}
 	if err != nil {
 		f.Close()
-		os.Remove(f.Name())
+		_ = s.dir.Remove(beside) // or the next one overwrites it
 		return nil, err
 	}
 	return f, nil
@@ -290,19 +298,31 @@ func (s *FileStore) Delete(ctx context.Context, agentID string) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.info = nil
-	if err := os.Remove(s.path(agentID)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	defer func() {
+		s.mu.Lock()
+		delete(s.known, agentID)
+		s.mu.Unlock()
+	}()
+	f, err := openLocked(s.dir, fileName(agentID), 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("checkpoint store: %w", err)
 	}
-	s.mu.Lock()
-	delete(s.known, agentID)
-	s.mu.Unlock()
+	defer f.Close()
+	for _, name := range []string{escapeName(agentID) + besideSuffix, fileName(agentID)} {
+		if err := s.dir.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("checkpoint store: %w", err)
+		}
+	}
 	return s.syncDir()
 }
 
 // Agents implements [Store].
 func (s *FileStore) Agents(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		entries, err := os.ReadDir(s.dir)
+		entries, err := fs.ReadDir(s.dir.FS(), ".")
 		if err != nil {
 			yield("", fmt.Errorf("checkpoint store: %w", err))
 			return
@@ -339,7 +359,7 @@ func (s *FileStore) syncDir() error {
 		return nil
 	}
 	if err := syncDirectory(s.dir); err != nil {
-		return fmt.Errorf("checkpoint store: sync directory %s: %w", s.dir, err)
+		return fmt.Errorf("checkpoint store: sync directory %s: %w", s.dir.Name(), err)
 	}
 	return nil
 }
