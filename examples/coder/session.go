@@ -95,7 +95,7 @@ func (s *session) begin(ctx context.Context) error {
 
 // complete fills in what a new agent needs and the user did not say.
 func complete(ctx context.Context, cfg *config) error {
-	if err := chooseModel(cfg); err != nil {
+	if err := chooseModel(ctx, cfg); err != nil {
 		return err
 	}
 	if cfg.Dir == "" {
