@@ -97,7 +97,10 @@ func BenchmarkSpawn(b *testing.B) {
 
 // TestIdleAgentsAreSmall measures what an idle agent costs.
 func TestIdleAgentsAreSmall(t *testing.T) {
-	const n = 10_000
+	n := 10_000
+	if long() {
+		n = 100_000
+	}
 	m := newManager(t, ManagerOptions{}, Type{Name: "test", IdleTimeout: time.Hour})
 	memory := func() uint64 {
 		runtime.GC()
@@ -114,8 +117,8 @@ func TestIdleAgentsAreSmall(t *testing.T) {
 		a.Emit(Idle{})
 	}
 	took := time.Since(start)
-	perAgent := (memory() - before) / n
-	t.Logf("%d bytes each, %s for each spawn", perAgent, took/n)
+	perAgent := (memory() - before) / uint64(n)
+	t.Logf("%d agents in %s, %d bytes each", n, took, perAgent)
 	assert.LessOrEqual(t, perAgent, uint64(2048))
 	assert.LessOrEqual(t, runtime.NumGoroutine(), goroutines)
 }

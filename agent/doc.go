@@ -39,6 +39,19 @@
 // to do. Their inputs are listed by [Agent.Unfinished] and continue with
 // [Agent.Resume].
 //
+// # Hooks, commands and people
+//
+// Hooks run at a [Point] of an input's way, in the order of their registration;
+// [Agent.ToolHook] denies, changes or answers tool calls. A line "/name args" runs
+// a [Command]. [Agent.Ask] asks a person, whose answer may come from anywhere by
+// the request's ID, and after a restore.
+//
+// # Watching
+//
+// [Trace] is told what happens and gives contexts to it, so that an input, its
+// hooks, tools and checkpoints make up one trace. [Manager.Stats] and
+// [Agent.Stats] count.
+//
 // # Goroutines
 //
 // An idle agent owns no goroutine. One that works has one for its inputs. Abort,

@@ -163,3 +163,162 @@ func ExampleAgent_Ask() {
 	// Delete everything?
 	// done
 }
+
+// A hook before tool calls denies what is not allowed; a tool loop asks it with
+// BeforeTool and tells the outcome with AfterTool.
+func ExampleAgent_ToolHook() {
+	ctx := context.Background()
+	m := agent.NewManager(agent.ManagerOptions{})
+	defer m.Shutdown(ctx)
+	_ = m.RegisterType(agent.Type{
+		Name: "guarded",
+		Setup: func(ctx context.Context, a *agent.Agent) error {
+			return a.ToolHook("no-deleting", agent.ToolHook{
+				Before: func(ctx context.Context, call agent.ToolCall) (agent.ToolDecision, error) {
+					if call.Name == "delete" {
+						return agent.ToolDecision{Verdict: agent.Deny, Reason: "deleting is not allowed"}, nil
+					}
+					return agent.ToolDecision{}, nil
+				},
+			})
+		},
+		Handle: func(ctx context.Context, a *agent.Agent, in agent.Input) error {
+			for _, name := range []string{"list", "delete"} {
+				call := agent.ToolCall{ID: name, Name: name}
+				decision, err := a.BeforeTool(ctx, call)
+				if err != nil {
+					return err
+				}
+				result := agent.ToolResult{Text: "done"}
+				if decision.Verdict == agent.Deny {
+					result = agent.ToolResult{Text: decision.Reason, IsError: true}
+				}
+				if _, err := a.AfterTool(ctx, call, result, 0); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	})
+	a, err := m.Spawn(ctx, "guarded", agent.SpawnOptions{})
+	if err != nil {
+		panic(err)
+	}
+	if _, err := a.Submit(ctx, agent.Input{Text: "tidy up"}); err != nil {
+		panic(err)
+	}
+	for ev := range a.Events(ctx, 0) {
+		switch b := ev.Body.(type) {
+		case agent.ToolFinished:
+			fmt.Println(b.Call.Name+":", b.Result)
+		case agent.InputFinished:
+			return
+		}
+	}
+	// Output:
+	// list: done
+	// delete: deleting is not allowed
+}
+
+func ExampleAgent_Command() {
+	ctx := context.Background()
+	m := agent.NewManager(agent.ManagerOptions{})
+	defer m.Shutdown(ctx)
+	_ = m.RegisterType(agent.Type{Name: "polite", Setup: func(ctx context.Context, a *agent.Agent) error {
+		greet := func(ctx context.Context, args string) (string, error) { return "Hello " + args, nil }
+		return a.Command("greet", agent.CommandFunc(greet, "Greets somebody.\n/greet name"), "hi")
+	}})
+	a, err := m.Spawn(ctx, "polite", agent.SpawnOptions{})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(a.RunCommand(ctx, "/hi Ada"))
+	_, err = a.RunCommand(ctx, "/gret Ada")
+	fmt.Println(err)
+	// Output:
+	// Hello Ada <nil>
+	// unknown command /gret; did you mean /greet?
+}
+
+// Abort ends the running input only; what waits runs next.
+func ExampleAgent_Abort() {
+	ctx := context.Background()
+	m := agent.NewManager(agent.ManagerOptions{})
+	defer m.Shutdown(ctx)
+	began := make(chan bool, 1)
+	_ = m.RegisterType(agent.Type{Name: "slow", Handle: func(ctx context.Context, a *agent.Agent, in agent.Input) error {
+		if in.Text == "long" {
+			began <- true
+			<-ctx.Done()
+		}
+		return context.Cause(ctx)
+	}})
+	a, err := m.Spawn(ctx, "slow", agent.SpawnOptions{})
+	if err != nil {
+		panic(err)
+	}
+	long, _ := a.Submit(ctx, agent.Input{Text: "long"})
+	short, _ := a.Submit(ctx, agent.Input{Text: "short"})
+	<-began
+	a.Abort("takes too long")
+	fmt.Println(long.Wait(ctx), long.State())
+	fmt.Println(short.Wait(ctx), short.State())
+	// Output:
+	// aborted: takes too long aborted
+	// <nil> done
+}
+
+// The checkpoints of an agent are a history: any of them can be gone on from.
+func ExampleManager_RestoreCheckpoint() {
+	ctx := context.Background()
+	m := agent.NewManager(agent.ManagerOptions{Store: &agent.MemoryStore{}})
+	defer m.Shutdown(ctx)
+	_ = m.RegisterType(agent.Type{Name: "writer", Setup: func(ctx context.Context, a *agent.Agent) error {
+		return a.Attach("text", &stateText{})
+	}})
+	a, err := m.Spawn(ctx, "writer", agent.SpawnOptions{ID: "w"})
+	if err != nil {
+		panic(err)
+	}
+	for _, text := range []string{"first", "second"} {
+		a.Slice("text").(*stateText).text = text
+		if _, err := a.Checkpoint(ctx); err != nil {
+			panic(err)
+		}
+	}
+	list, err := m.Checkpoints(ctx, "w")
+	if err != nil {
+		panic(err)
+	}
+	fork, err := m.RestoreCheckpoint(ctx, list[0].ID, agent.SpawnOptions{ID: "fork"})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(list[0].ID, fork.ID(), fork.Slice("text").(*stateText).text)
+	// Output:
+	// w@1 fork first
+}
+
+// Agents that are costly to set up are used again.
+func ExampleManager_Acquire() {
+	ctx := context.Background()
+	m := agent.NewManager(agent.ManagerOptions{})
+	defer m.Shutdown(ctx)
+	_ = m.RegisterType(agent.Type{Name: "worker", Pool: 4, Setup: func(ctx context.Context, a *agent.Agent) error {
+		fmt.Println("set up")
+		return nil
+	}})
+	for range 3 {
+		a, err := m.Acquire(ctx, "worker")
+		if err != nil {
+			panic(err)
+		}
+		if err := m.Release(ctx, a); err != nil {
+			panic(err)
+		}
+	}
+	fmt.Println(m.Len(), "agent")
+	// Output:
+	// set up
+	// 1 agent
+}

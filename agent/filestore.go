@@ -21,6 +21,8 @@ import (
 // reported, and cut off by the next append.
 //
 // Several processes may use one directory: they lock the file that they change.
+// On Windows a file system is needed that replaces open files, as NTFS does since
+// Windows 10.
 type FileStore struct {
 	dir  *os.Root
 	opts FileStoreOptions

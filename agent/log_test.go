@@ -258,6 +258,28 @@ func TestFollowingEndsWithItsContextAndWithTheAgent(t *testing.T) {
 	})
 }
 
+// Whoever comes late sees what was, and can ask what is.
+func TestALateReaderSeesBusyAndIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		m := newManager(t, ManagerOptions{}, handle(func(context.Context, *Agent, Input) error { <-release; return nil }))
+		a := spawn(t, m, SpawnOptions{})
+		r, err := a.Submit(t.Context(), Input{})
+		require.NoError(t, err)
+		synctest.Wait()
+		assert.Len(t, bodiesOf[Busy](events(a)), 1)
+		assert.Empty(t, bodiesOf[Idle](events(a)))
+		assert.False(t, a.Idle())
+		close(release)
+		require.NoError(t, r.Wait(t.Context()))
+		synctest.Wait()
+		list := events(a)
+		assert.Len(t, bodiesOf[Busy](list), 1)
+		assert.Equal(t, Idle{}, list[len(list)-1].Body)
+		assert.True(t, a.Idle())
+	})
+}
+
 func TestEventsRoundTripAsJSON(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
 	yes := Response{Confirmed: true, By: "me"}
