@@ -9,6 +9,7 @@
 //	go run . -rounds 5 -benchtime 100ms
 //	go run . -bench 'Keyed|Cache'
 //	go run . -packages .,../../filesystem
+//	GOWORK=off go run . -packages ../../aiclient/peerbench
 package main
 
 import (
@@ -22,6 +23,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -82,13 +84,19 @@ func report(ctx context.Context, out, progress io.Writer, s settings) error {
 	if len(runs) == 0 {
 		return fmt.Errorf("no benchmark named Benchmark<Topic>/<case>/<peer> matches %q in %s", s.bench, s.packages)
 	}
-	peers, err := command(ctx, ".", "go", "list", "-m", "-f",
-		`{{if not (or .Indirect .Main .Replace)}}{{.Path}} {{.Version}}{{end}}`, "all")
-	if err != nil {
-		return err
+	var peers []string
+	for _, pkg := range packages {
+		list, err := command(ctx, pkg, "go", "list", "-m", "-f",
+			`{{if not (or .Indirect .Main .Replace)}}{{.Path}} {{.Version}}{{end}}`, "all")
+		if err != nil {
+			return err
+		}
+		peers = append(peers, strings.Split(strings.TrimSpace(string(list)), "\n")...)
 	}
+	slices.Sort(peers)
+	peers = slices.Compact(peers)
 	fmt.Fprintf(out, "Machine: %s, GOMAXPROCS %d, %s/%s, %s\n\n", cpu, runtime.GOMAXPROCS(0), runtime.GOOS, runtime.GOARCH, runtime.Version())
-	fmt.Fprintf(out, "Versions: %s\n\n", strings.Join(strings.Split(strings.TrimSpace(string(peers)), "\n"), ", "))
+	fmt.Fprintf(out, "Versions: %s\n\n", strings.Join(peers, ", "))
 	fmt.Fprintf(out, "Command: `go run . -bench '%s' -benchtime %s -rounds %d -packages %s`; medians of the rounds.\n\n",
 		s.bench, s.benchtime, s.rounds, s.packages)
 	table(out, summarise(runs))
