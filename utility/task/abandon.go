@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // Abandon calls fn and returns its result, or leaves when ctx ends: then it
@@ -25,17 +26,14 @@ func Abandon[T any](ctx context.Context, g *Group, name string, fn func(context.
 	if err := g.acquire(ctx, name); err != nil {
 		return zero, err
 	}
+	began := time.Now()
 	c := call[T]{done: make(chan struct{})}
-	err := g.start(ctx, name, func(ctx context.Context) {
-		err := errGoexit
-		var value T
-		defer func() { c.end(ctx, g, name, value, err, late) }()
-		err = protect(ctx, func(ctx context.Context) error {
-			var err error
-			// The deferred function above also sees what Goexit leaves.
-			value, err = fn(ctx)
-			return err
-		})
+	var value T
+	err := g.start(ctx, name, func(ctx context.Context) (err error) {
+		value, err = fn(ctx)
+		return err
+	}, func(ctx context.Context, err error) bool {
+		return c.end(ctx, g, name, value, err, late)
 	}, func() { close(c.done) })
 	if err != nil {
 		return zero, err
@@ -46,9 +44,10 @@ func Abandon[T any](ctx context.Context, g *Group, name string, fn func(context.
 	case <-ctx.Done():
 	}
 	if c.leave() {
-		g.mu.Lock()
-		g.stats.Abandoned++
-		g.mu.Unlock()
+		g.count(func(s *Stats) { s.Abandoned++ })
+		if traced := g.opts.Trace.Abandoned; traced != nil {
+			traced(ctx, name, time.Since(began))
+		}
 		return zero, fmt.Errorf("task %s: abandoned: %w", name, contextError(ctx))
 	}
 	<-c.done
@@ -74,8 +73,9 @@ func (c *call[T]) leave() bool {
 	return c.left
 }
 
-// end delivers the result to whoever it belongs to.
-func (c *call[T]) end(ctx context.Context, g *Group, name string, value T, err error, late func(T, error)) {
+// end delivers the result to whoever it belongs to, and reports whether that is
+// not the caller.
+func (c *call[T]) end(ctx context.Context, g *Group, name string, value T, err error, late func(T, error)) bool {
 	c.mu.Lock()
 	c.ended = true
 	left := c.left
@@ -84,11 +84,9 @@ func (c *call[T]) end(ctx context.Context, g *Group, name string, value T, err e
 	}
 	c.mu.Unlock()
 	if !left {
-		return
+		return false
 	}
-	g.mu.Lock()
-	g.stats.Late++
-	g.mu.Unlock()
+	g.count(func(s *Stats) { s.Late++ })
 	if _, ok := err.(*PanicError); ok {
 		g.report(ctx, name, err)
 	}
@@ -98,6 +96,7 @@ func (c *call[T]) end(ctx context.Context, g *Group, name string, value T, err e
 			return nil
 		}))
 	}
+	return true
 }
 
 // contextError returns an error that is both the context's error and its cause.

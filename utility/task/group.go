@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // DefaultLimit is the default of [Options.Limit].
@@ -37,18 +38,10 @@ type Options struct {
 	// are logged.
 	OnError func(name string, err error)
 
+	Trace Trace
+
 	// Logger receives the errors and panics of tasks. Nil means slog.Default().
 	Logger *slog.Logger
-}
-
-// Stats count what a group has done.
-type Stats struct {
-	Running   int   // now
-	Started   int64 // in all
-	Failed    int64 // returned an error, panics included
-	Panicked  int64
-	Abandoned int64 // their caller left before they ended, see [Abandon]
-	Late      int64 // of those, the ones that have ended since
 }
 
 // PanicError is the error of a task that panicked.
@@ -132,6 +125,7 @@ func (g *Group) Detach(ctx context.Context, name string, fn func(context.Context
 			if g.ctx.Err() != nil {
 				return fmt.Errorf("task %s: %w", name, ErrClosed)
 			}
+			g.count(func(s *Stats) { s.Refused++ })
 			return fmt.Errorf("task %s: %w: %d are running", name, ErrFull, g.opts.Limit)
 		}
 	}
@@ -147,10 +141,9 @@ func (g *Group) Go(ctx context.Context, name string, fn func(context.Context) er
 }
 
 func (g *Group) detached(ctx context.Context, name string, fn func(context.Context) error) error {
-	return g.start(context.WithoutCancel(ctx), name, func(ctx context.Context) {
-		err := errGoexit // unless protect returns
-		defer func() { g.report(ctx, name, err) }()
-		err = protect(ctx, fn)
+	return g.start(context.WithoutCancel(ctx), name, fn, func(ctx context.Context, err error) (late bool) {
+		g.report(ctx, name, err)
+		return false
 	}, nil)
 }
 
@@ -177,9 +170,12 @@ func (g *Group) release() {
 	}
 }
 
-// start runs a task in the slot that it has been given. When it is over and its
-// slot is free again, ended is called if it is not nil.
-func (g *Group) start(ctx context.Context, name string, run func(context.Context), ended func()) error {
+// start runs a task in the slot that it has been given. When it is over, deliver
+// gets what came of it and reports whether that was too late for anybody; when its
+// slot is free again, freed is called if it is not nil.
+func (g *Group) start(ctx context.Context, name string, fn func(context.Context) error,
+	deliver func(ctx context.Context, err error) (late bool), freed func(),
+) error {
 	g.mu.Lock()
 	if g.closed {
 		g.mu.Unlock()
@@ -195,23 +191,32 @@ func (g *Group) start(ctx context.Context, name string, run func(context.Context
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(g.ctx, func() { cancel(context.Cause(g.ctx)) })
 	go func() {
-		defer func() { // runs after runtime.Goexit, too
+		began := time.Now()
+		defer func() { // these run after runtime.Goexit, too
 			stop()
 			cancel(nil)
 			g.release()
-			g.ended(id)
-			if ended != nil {
-				ended()
+			g.ended(id, time.Since(began))
+			if freed != nil {
+				freed()
 			}
 		}()
-		run(ctx)
+		ctx, traced := g.opts.Trace.startTask(ctx, name)
+		o := Outcome{Err: errGoexit} // unless protect returns
+		defer func() { traced(o) }()
+		defer func() {
+			o.Took = time.Since(began)
+			o.Late = deliver(ctx, o.Err)
+		}()
+		o.Err = protect(ctx, fn)
 	}()
 	return nil
 }
 
-func (g *Group) ended(id int64) {
+func (g *Group) ended(id int64, took time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.stats.TaskTime += took
 	delete(g.running, id)
 	if len(g.running) == 0 && g.idle != nil {
 		close(g.idle)
@@ -241,12 +246,12 @@ func (g *Group) report(ctx context.Context, name string, err error) {
 	if !isPanic && ctx.Err() != nil && g.ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, ErrClosed)) {
 		return // it did as it was told
 	}
-	g.mu.Lock()
-	g.stats.Failed++
-	if isPanic {
-		g.stats.Panicked++
-	}
-	g.mu.Unlock()
+	g.count(func(s *Stats) {
+		s.Failed++
+		if isPanic {
+			s.Panicked++
+		}
+	})
 	if g.opts.OnError != nil {
 		broken := protect(ctx, func(context.Context) error {
 			g.opts.OnError(name, err)
@@ -310,13 +315,4 @@ func (g *Group) Names() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return slices.Sorted(maps.Values(g.running))
-}
-
-// Stats returns what the group has done so far.
-func (g *Group) Stats() Stats {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	s := g.stats
-	s.Running = len(g.running)
-	return s
 }
