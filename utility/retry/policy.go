@@ -52,6 +52,9 @@ type Policy struct {
 	// OnFailure, when set, is called after every attempt that failed, before
 	// the pause. It must return soon.
 	OnFailure func(ctx context.Context, f Failure)
+
+	// Counter, when set, counts. Policies may share one.
+	Counter *Counter
 }
 
 // Failure describes an attempt that failed.

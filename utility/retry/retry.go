@@ -66,6 +66,7 @@ func Do(ctx context.Context, p Policy, fn func(context.Context) error) error {
 	if ctx.Err() != nil {
 		return contextError(ctx)
 	}
+	p.Counter.call()
 	err := fn(ctx)
 	if err == nil {
 		return nil
@@ -73,8 +74,10 @@ func Do(ctx context.Context, p Policy, fn func(context.Context) error) error {
 	r := newRetrier(p, began)
 	for {
 		if err := r.pause(ctx, err); err != nil {
+			p.Counter.failed()
 			return err
 		}
+		p.Counter.retry()
 		if err = fn(ctx); err == nil {
 			return nil
 		}
@@ -92,6 +95,7 @@ func DoValue[T any](ctx context.Context, p Policy, fn func(context.Context) (T, 
 		var zero T
 		return zero, contextError(ctx)
 	}
+	p.Counter.call()
 	value, err := fn(ctx)
 	if err == nil {
 		return value, nil
@@ -99,8 +103,10 @@ func DoValue[T any](ctx context.Context, p Policy, fn func(context.Context) (T, 
 	r := newRetrier(p, began)
 	for {
 		if err := r.pause(ctx, err); err != nil {
+			p.Counter.failed()
 			return value, err
 		}
+		p.Counter.retry()
 		if value, err = fn(ctx); err == nil {
 			return value, nil
 		}
@@ -134,6 +140,7 @@ func (r *retrier) pause(ctx context.Context, err error) error {
 	}
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
+	defer r.policy.Counter.pausing()()
 	select {
 	case <-timer.C:
 		// Both may be ready; an ended context wins.
