@@ -1,0 +1,66 @@
+package natsqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// embeddedPayload bounds a message of an embedded server.
+const embeddedPayload = 8 << 20
+
+// Embedded runs a server inside the process, without a network port, that keeps
+// the stream in a folder, which it makes if it is not there. One process can
+// have it at a time ([ErrLocked]). Everything is synced to disk before it is
+// acknowledged unless Options.SyncInterval says otherwise.
+func Embedded(ctx context.Context, dir string, opts Options) (*Queue, error) {
+	fail := func(err error) (*Queue, error) { return nil, fmt.Errorf("natsqueue: server in %s: %w", dir, err) }
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fail(fmt.Errorf("%w: %w", ErrReadOnly, err))
+	}
+	lock, err := lockFile(filepath.Join(dir, "queue.lock"))
+	if err != nil {
+		if !errors.Is(err, ErrLocked) {
+			err = fmt.Errorf("%w: %w", ErrReadOnly, err)
+		}
+		return fail(err)
+	}
+	s, err := server.NewServer(&server.Options{
+		ServerName: "queue", DontListen: true, JetStream: true, StoreDir: dir, NoLog: true, NoSigs: true,
+		MaxPayload: embeddedPayload, SyncAlways: opts.SyncInterval <= 0, SyncInterval: opts.SyncInterval,
+	})
+	if err != nil {
+		_ = lock.Close()
+		return fail(err)
+	}
+	stop := func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+		_ = lock.Close()
+	}
+	go s.Start()
+	if !s.ReadyForConnections(30*time.Second) || !s.JetStreamEnabled() {
+		stop()
+		return fail(ErrUnavailable)
+	}
+	nc, err := nats.Connect("", nats.InProcessServer(s), nats.MaxReconnects(-1))
+	if err != nil {
+		stop()
+		return fail(err)
+	}
+	q, err := Open(ctx, nc, opts)
+	if err != nil {
+		nc.Close()
+		stop()
+		return nil, err
+	}
+	free := q.free
+	q.free = func() { free(); nc.Close(); stop() }
+	return q, nil
+}

@@ -1,0 +1,157 @@
+package natsqueue
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tokenring-ai/tokenring-go/queue"
+)
+
+// Options configure a [Queue].
+type Options struct {
+	queue.Options
+
+	// Stream is the name of the stream, which is made if it does not exist, and
+	// the first token of its subjects. Empty means "TOKENRING-QUEUE".
+	Stream string
+
+	// Replicas is how many servers hold the stream when it is made: 1, 3 or 5.
+	// 0 means 1.
+	Replicas int
+
+	// Memory keeps the stream in the servers' memory when it is made.
+	Memory bool
+
+	// Wait is how long a call is repeated while the cluster has no leader or the
+	// connection is down. 0 means 20 seconds.
+	Wait time.Duration
+
+	// SyncInterval is how often the server of Embedded syncs to disk. 0 means
+	// before each acknowledgement, which is what durable means; more loses so
+	// much when the machine loses power, though nothing when the process dies.
+	SyncInterval time.Duration
+}
+
+const (
+	defaultStream = "TOKENRING-QUEUE"
+	defaultWait   = 20 * time.Second
+)
+
+// Queue is a queue in a JetStream stream. It implements [queue.Queue].
+type Queue struct {
+	opts   Options
+	log    eventlog
+	budget int // bytes of payload that one transaction collects
+	limit  int // bytes of a transaction
+	ops    chan *op
+	news   chan struct{}
+	ctx    context.Context
+	cancel context.CancelFunc
+	ended  chan struct{}
+	closed sync.Once
+	free   func() // releases what Connect and Embedded made
+
+	// Of the writer's goroutine.
+	state    *state
+	waiting  []*op
+	draining bool
+	swept    int64
+
+	mu    sync.Mutex
+	stats queue.Stats
+}
+
+var _ queue.Queue = (*Queue)(nil)
+
+// Open uses or makes the stream on a connection that stays the caller's. ctx
+// bounds the opening only.
+func Open(ctx context.Context, nc *nats.Conn, opts Options) (*Queue, error) {
+	opts.Options = opts.Options.WithDefaults()
+	if opts.Stream == "" {
+		opts.Stream = defaultStream
+	}
+	if opts.Wait <= 0 {
+		opts.Wait = defaultWait
+	}
+	if strings.ContainsAny(opts.Stream, " .*>/\\\t\r\n") {
+		return nil, fmt.Errorf("natsqueue: stream name %q: want no space, '.', '*', '>' and slash", opts.Stream)
+	}
+	switch opts.Replicas {
+	case 0, 1, 3, 5:
+	default:
+		return nil, fmt.Errorf("natsqueue: %d replicas: want 1, 3 or 5", opts.Replicas)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("natsqueue: %w", err)
+	}
+	q := &Queue{
+		opts: opts, state: newState(), ops: make(chan *op, maxBatch), news: make(chan struct{}, 1), ended: make(chan struct{}),
+		log: eventlog{nc: nc, js: js, name: opts.Stream, wait: opts.Wait, started: time.Now()},
+	}
+	q.stats.Since = time.Now()
+	q.limit = int(max(nc.MaxPayload(), 64<<10)) - 4096
+	q.budget = q.limit / 2
+	q.ctx, q.cancel = context.WithCancel(context.Background())
+	if err = q.log.open(ctx, &opts); err == nil {
+		_, _, err = q.catchUp(ctx, 0, "")
+	}
+	var sub *nats.Subscription
+	if err == nil {
+		sub, err = nc.Subscribe(opts.Stream+".news", func(*nats.Msg) {
+			select {
+			case q.news <- struct{}{}:
+			default:
+			}
+		})
+	}
+	if err != nil {
+		q.cancel()
+		return nil, fmt.Errorf("natsqueue: open stream %s: %w", opts.Stream, err)
+	}
+	q.free = func() { _ = sub.Unsubscribe() }
+	go q.loop()
+	return q, nil
+}
+
+// Connect is [Open] on a connection of its own, to one of the servers in a list
+// of URLs separated by commas. It is made again whenever it breaks.
+func Connect(ctx context.Context, urls string, opts Options) (*Queue, error) {
+	nc, err := nats.Connect(urls, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.Name("queue"))
+	if err != nil {
+		return nil, fmt.Errorf("natsqueue: connect to %s: %w", urls, err)
+	}
+	q, err := Open(ctx, nc, opts)
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	free := q.free
+	q.free = func() { free(); nc.Close() }
+	return q, nil
+}
+
+// Close implements [queue.Queue].
+func (q *Queue) Close() error {
+	q.closed.Do(func() {
+		q.cancel()
+		<-q.ended
+		q.free()
+	})
+	return nil
+}
+
+// Stats implements [queue.Queue]. The counters are those of this handle.
+func (q *Queue) Stats() queue.Stats {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := q.stats
+	s.At = time.Now()
+	return s
+}

@@ -1,0 +1,270 @@
+package natsqueue
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"crypto/rand"
+
+	"github.com/tokenring-ai/tokenring-go/queue"
+)
+
+// txn is one transaction: it changes the state at once, and back if the log
+// does not take it.
+type txn struct {
+	q      *Queue
+	s      *state
+	now    int64
+	before head
+	recs   []record
+	undo   []func()
+	events []func()
+	stats  queue.Stats
+}
+
+func (q *Queue) begin() *txn {
+	t := &txn{q: q, s: q.state, now: q.log.now(), before: q.state.head}
+	if t.s.prefix == "" {
+		t.s.prefix = strings.ToLower(rand.Text()[:6])
+	}
+	return t
+}
+
+func (t *txn) changed() bool { return len(t.recs) > 0 || t.s.paused != t.before.paused }
+
+func (t *txn) rollback() {
+	for i := len(t.undo) - 1; i >= 0; i-- {
+		t.undo[i]()
+	}
+	t.s.head = t.before
+}
+
+// restore returns a function that puts an entry back as it is.
+func (s *state) restore(e *entry) func() {
+	seq, was := e.seq, e.meta
+	return func() {
+		s.unlink(e)
+		delete(s.entries, e.seq)
+		e.seq, e.meta = seq, was
+		s.entries[seq] = e
+		s.ids[e.body.ID] = e
+		s.link(e)
+	}
+}
+
+// update changes an item.
+func (t *txn) update(e *entry, m meta) {
+	t.undo = append(t.undo, t.s.restore(e))
+	t.s.set(e.seq, nil, m)
+	t.recs = append(t.recs, record{kind: recMeta, seq: e.seq, meta: m})
+}
+
+// delete takes an item out.
+func (t *txn) delete(e *entry) {
+	release := e.state != dead && e.state != blocked
+	t.undo = append(t.undo, t.s.restore(e))
+	t.recs = append(t.recs, record{kind: recDelete, seq: e.seq, log: e.log})
+	t.s.set(e.seq, nil, meta{state: none})
+	if release {
+		t.release(e.body.Key)
+	}
+}
+
+// insert adds an item.
+func (t *txn) insert(body *queue.Item, m meta) *entry {
+	t.s.lastSeq++
+	seq := t.s.lastSeq
+	if body.ID == "" {
+		body.ID = autoID(t.s.prefix, seq)
+	}
+	t.s.set(seq, body, m)
+	t.undo = append(t.undo, func() { t.s.set(seq, nil, meta{state: none}) })
+	t.recs = append(t.recs, record{kind: recPut, seq: seq, body: body, meta: m})
+	return t.s.entries[seq]
+}
+
+// release lets the next item of a key go on.
+func (t *txn) release(key string) {
+	if next := t.s.keyNext(key); next != nil && next.state == blocked {
+		m := next.meta
+		m.state, m.due = t.place(next.notBefore())
+		m.available = t.now
+		t.update(next, m)
+	}
+}
+
+func (t *txn) place(notBefore int64) (state int, due int64) {
+	if notBefore > t.now {
+		return delayed, notBefore
+	}
+	return ready, 0
+}
+
+// giveBack ends a lease.
+func (t *txn) giveBack(e *entry, to int, due int64, reason string) {
+	m := e.meta
+	m.state, m.due, m.token, m.available, m.lastError = to, due, 0, t.now, reason
+	t.stats.RunTime += time.Duration(max(0, t.now-m.received))
+	t.update(e, m)
+}
+
+func (t *txn) bury(e *entry, reason string) {
+	t.giveBack(e, dead, 0, reason)
+	t.release(e.body.Key)
+	t.stats.DeadLettered++
+	t.trace(t.q.opts.Trace.DeadLettered, e.item())
+}
+
+// advance brings the state up to the present: leases run out, delays end.
+func (t *txn) advance() {
+	for range maxBatch {
+		e := t.s.due.first()
+		if e == nil || e.due > t.now {
+			return
+		}
+		if e.state == delayed {
+			m := e.meta
+			m.state, m.available, m.due = ready, e.due, 0
+			t.update(e, m)
+			continue
+		}
+		t.stats.Expired++
+		t.trace(t.q.opts.Trace.Expired, e.item())
+		reason := fmt.Sprintf("lease of attempt %d ran out after %v", e.attempts, t.q.opts.Lease)
+		if t.q.opts.Exhausted(e.attempts) {
+			t.bury(e, reason)
+		} else {
+			t.giveBack(e, ready, 0, reason)
+		}
+	}
+}
+
+// rewrite adds the oldest items of the log again, so that the log can be purged.
+func (t *txn) rewrite(room int) {
+	if t.q.log.sizes < 2*t.s.liveBytes+slackBytes {
+		return
+	}
+	for el := t.s.live.Front(); el != nil; el = el.Next() {
+		l := el.Value.(*live)
+		if room -= l.size; room < 0 {
+			return
+		}
+		if d := l.dedupe; d != nil {
+			if d.expires > t.now {
+				t.recs = append(t.recs, record{kind: recDedupe, dedupe: *d})
+			}
+		} else if e := l.entry; t.s.entries[e.seq] == e {
+			t.recs = append(t.recs, record{kind: recPut, seq: e.seq, body: e.body, meta: e.meta})
+		}
+	}
+}
+
+func (t *txn) trace(fn func(queue.Item), it queue.Item) {
+	if fn != nil {
+		t.events = append(t.events, func() { fn(it) })
+	}
+}
+
+func (t *txn) traceTime(fn func(queue.Item, time.Duration), it queue.Item, d time.Duration) {
+	if fn != nil {
+		t.events = append(t.events, func() { fn(it, d) })
+	}
+}
+
+// report counts and traces what took effect.
+func (t *txn) report() {
+	q := t.q
+	q.mu.Lock()
+	s, d := &q.stats, &t.stats
+	s.Enqueued += d.Enqueued
+	s.Deduplicated += d.Deduplicated
+	s.Received += d.Received
+	s.Redelivered += d.Redelivered
+	s.Acked += d.Acked
+	s.Retried += d.Retried
+	s.Expired += d.Expired
+	s.DeadLettered += d.DeadLettered
+	s.Dropped += d.Dropped
+	s.WaitTime += d.WaitTime
+	s.RunTime += d.RunTime
+	q.mu.Unlock()
+	for _, event := range t.events {
+		event()
+	}
+}
+
+// apply takes in a transaction of the log.
+func (s *state) apply(h head, recs []record, pos uint64) {
+	for i := range recs {
+		r := &recs[i]
+		e := s.entries[r.seq]
+		switch r.kind {
+		case recDedupe:
+			d := r.dedupe
+			if old := s.dedupes[d.key]; old != nil {
+				d.log = old.log
+			}
+			s.dedupes[d.key] = &d
+		case recMove:
+			if e != nil {
+				s.move(e, r.to, r.meta)
+			}
+		case recDelete:
+			if e != nil {
+				r.log = e.log
+				s.set(r.seq, nil, r.meta)
+			}
+		default:
+			s.set(r.seq, r.body, r.meta)
+		}
+	}
+	s.head = h
+	s.settle(recs, pos)
+}
+
+// move gives an item another place in the order.
+func (s *state) move(e *entry, to int64, m meta) {
+	s.unlink(e)
+	delete(s.entries, e.seq)
+	e.seq, e.meta = to, m
+	s.entries[to] = e
+	s.link(e)
+}
+
+// catchUp applies the log up to its end, or at least to a position. It reports
+// whether anything was new and whether the transaction with that ID was there.
+func (q *Queue) catchUp(ctx context.Context, to uint64, id string) (news, own bool, err error) {
+	if to == 0 {
+		if to, err = q.log.last(ctx); err != nil {
+			return false, false, err
+		}
+		if to < q.log.applied {
+			q.opts.Logger.Error("the server lost acknowledged transactions of a queue; reading all anew",
+				"stream", q.log.name, "had", q.log.applied, "has", to)
+			q.state, q.log.applied, q.log.purged = newState(), 0, 0
+			news = true
+		}
+	}
+	for q.log.applied < to {
+		msgs, err := q.log.read(ctx)
+		if err != nil {
+			return news, own, err
+		}
+		for _, m := range msgs {
+			if m.seq > q.log.applied+1 { // purged meanwhile: what is needed is behind it
+				q.state = newState()
+			}
+			got, h, recs, err := decode(m.data)
+			if err != nil {
+				return news, own, fmt.Errorf("%w: message %d: %w", ErrCorrupt, m.seq, err)
+			}
+			own = own || got == id
+			q.state.apply(h, recs, m.seq)
+			q.log.applied = m.seq
+			news = true
+		}
+	}
+	return news, own, nil
+}

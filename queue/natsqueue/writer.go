@@ -1,0 +1,317 @@
+package natsqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/tokenring-ai/tokenring-go/queue"
+)
+
+// opKind tells operations that may have to wait apart: those of a kind wait in
+// line.
+type opKind uint8
+
+const (
+	immediate opKind = iota // never waits
+	receiving
+	enqueuing
+	emptying
+)
+
+// op is one call on its way to the writer.
+type op struct {
+	kind opKind
+	size int // bytes that it may add to the transaction
+	// run does the work within a transaction. It reports false when it has to
+	// wait; then it has changed nothing.
+	run func(t *txn) (done bool, err error)
+
+	state    atomic.Int32
+	canceled atomic.Bool // the caller's context has ended
+	done     chan error
+}
+
+// The states of an op: whoever moves it from waiting decides its fate.
+const (
+	opWaiting int32 = iota
+	opClaimed       // the writer runs it; its outcome counts
+	opGone          // the caller gave up
+)
+
+const (
+	maxBatch   = 1024     // calls of one transaction
+	slackBytes = 16 << 20 // of the log that are not worth a rewrite
+	purgeEvery = 4096     // messages between purges, and
+	purgeBytes = 8 << 20  // bytes
+)
+
+var errCanceled = fmt.Errorf("natsqueue: %w", context.Canceled)
+
+// do hands an operation to the writer and waits for its outcome.
+func (q *Queue) do(ctx context.Context, kind opKind, size int, run func(*txn) (bool, error)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if q.ctx.Err() != nil {
+		return queue.ErrClosed
+	}
+	o := &op{kind: kind, size: size, run: run, done: make(chan error, 1)}
+	select {
+	case q.ops <- o:
+	case <-q.ctx.Done():
+		return queue.ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	outcome := func() error {
+		select {
+		case err := <-o.done:
+			return err
+		case <-q.ended: // the op may have been sent after the last transaction
+			select {
+			case err := <-o.done:
+				return err
+			default:
+				return queue.ErrClosed
+			}
+		}
+	}
+	select {
+	case err := <-o.done:
+		return err
+	case <-q.ended:
+		return outcome()
+	case <-ctx.Done():
+	}
+	o.canceled.Store(true)
+	if o.state.CompareAndSwap(opWaiting, opGone) {
+		return ctx.Err()
+	}
+	// The writer has it: whether it happened is known when that is through.
+	if err := outcome(); err != errCanceled {
+		return err
+	}
+	return ctx.Err()
+}
+
+func (q *Queue) loop() {
+	defer close(q.ended)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	var fresh []*op
+	for {
+		timer.Reset(q.pause())
+		fresh = fresh[:0]
+		size := 0
+		select {
+		case o := <-q.ops:
+			fresh, size = append(fresh, o), o.size
+		case <-q.news:
+		case <-timer.C:
+		case <-q.ctx.Done():
+			q.end()
+			return
+		}
+	more:
+		for len(fresh) < maxBatch && size < q.budget {
+			select {
+			case o := <-q.ops:
+				fresh, size = append(fresh, o), size+o.size
+			default:
+				break more
+			}
+		}
+		q.waiting = slices.DeleteFunc(q.waiting, func(o *op) bool { return o.state.Load() == opGone })
+		if len(fresh) > 0 || len(q.waiting) > 0 {
+			q.serve(fresh)
+		}
+	}
+}
+
+// pause is how long the writer may sleep.
+func (q *Queue) pause() time.Duration {
+	if len(q.waiting) == 0 {
+		return time.Hour
+	}
+	d := time.Second // should news get lost
+	if e := q.state.due.first(); e != nil {
+		d = min(d, time.Duration(e.due-q.log.now()))
+	}
+	return max(0, d)
+}
+
+// end tells everybody that the queue is closed.
+func (q *Queue) end() {
+	for _, o := range q.waiting {
+		o.done <- queue.ErrClosed
+	}
+	for {
+		select {
+		case o := <-q.ops:
+			o.done <- queue.ErrClosed
+		default:
+			return
+		}
+	}
+}
+
+// serve runs fresh operations and those that wait in one transaction.
+func (q *Queue) serve(fresh []*op) {
+	claimed := make([]*op, 0, len(fresh)+8)
+	claim := func(o *op) bool {
+		if !o.state.CompareAndSwap(opWaiting, opClaimed) {
+			return o.state.Load() == opClaimed
+		}
+		claimed = append(claimed, o)
+		return true
+	}
+	var immediates []*op
+	for _, o := range fresh {
+		if o.kind != immediate {
+			q.waiting = append(q.waiting, o)
+		} else if claim(o) {
+			immediates = append(immediates, o)
+		}
+	}
+	outcome, t, err := q.transact(immediates, claim)
+	if err != nil {
+		if q.ctx.Err() != nil {
+			err = queue.ErrClosed
+		} else {
+			err = fmt.Errorf("queue %s: %w", q.log.name, err)
+		}
+		for _, o := range slices.Concat(immediates, q.waiting) {
+			if o.state.Swap(opGone) != opGone {
+				o.done <- err
+			}
+		}
+		q.waiting = nil
+		return
+	}
+	t.report() // first, so that a caller finds its own call in the counters
+	for _, o := range claimed {
+		if failed, finished := outcome[o]; finished {
+			o.done <- failed
+			continue
+		}
+		// It waits on, unless its caller has meanwhile given up.
+		o.state.Store(opWaiting)
+		if o.canceled.Load() && o.state.CompareAndSwap(opWaiting, opGone) {
+			o.done <- errCanceled
+		}
+	}
+	q.waiting = slices.DeleteFunc(q.waiting, func(o *op) bool {
+		_, finished := outcome[o]
+		return finished || o.state.Load() == opGone
+	})
+	q.tidy()
+}
+
+// transact decides operations on the latest state, until the log takes what was
+// decided.
+func (q *Queue) transact(immediates []*op, claim func(*op) bool) (map[*op]error, *txn, error) {
+	checked := false
+	for {
+		outcome := map[*op]error{}
+		t := q.begin()
+		t.advance()
+		for _, o := range immediates {
+			_, outcome[o] = o.run(t)
+		}
+		t.serveWaiting(claim, outcome)
+		if !t.changed() {
+			t.rollback()
+			if len(outcome) == 0 && len(q.news) == 0 || checked {
+				return outcome, t, nil
+			}
+			// Nothing in the log proves that this was decided on the latest state.
+			for len(q.news) > 0 {
+				<-q.news
+			}
+			news, _, err := q.catchUp(q.ctx, 0, "")
+			if err != nil {
+				return nil, nil, err
+			}
+			checked = !news
+			continue
+		}
+		t.rewrite(max(64<<10, q.budget/4))
+		id := newID()
+		data := encode(id, &t.s.head, t.recs)
+		if len(data) > q.limit {
+			t.rollback()
+			return nil, nil, fmt.Errorf("transaction of %d bytes, the server takes %d: %w", len(data), q.limit, queue.ErrTooLarge)
+		}
+		pos, err := q.log.append(q.ctx, data)
+		if err == nil {
+			q.log.applied = pos
+			q.log.sizes += len(data) + 128
+			t.s.settle(t.recs, pos)
+			return outcome, t, nil
+		}
+		t.rollback()
+		if !moved(err) {
+			return nil, nil, err
+		}
+		_, own, err := q.catchUp(q.ctx, 0, id)
+		if err != nil {
+			return nil, nil, err
+		}
+		if own { // an attempt whose answer was lost
+			return outcome, t, nil
+		}
+	}
+}
+
+// serveWaiting gives the operations that wait their turn: of each kind until
+// one must wait on. Receivers may make room for enqueuers and those may feed
+// receivers, so it goes round until nothing moves.
+func (t *txn) serveWaiting(claim func(*op) bool, outcome map[*op]error) {
+	size := 0
+	for moved := true; moved; {
+		moved = false
+		var stuck [emptying + 1]bool
+		for _, o := range t.q.waiting {
+			if _, finished := outcome[o]; finished || stuck[o.kind] || size > 0 && size+o.size > t.q.budget || !claim(o) {
+				continue
+			}
+			done, err := o.run(t)
+			if done || err != nil {
+				outcome[o] = err
+				size += o.size
+				moved = moved || o.kind != emptying
+			} else if o.kind != emptying {
+				stuck[o.kind] = true
+			}
+		}
+	}
+}
+
+// tidy purges what the log no longer needs, once that is worth a call, and
+// forgets dedupe keys whose window is over.
+func (q *Queue) tidy() {
+	if now := q.log.now(); now-q.swept > int64(time.Second) {
+		q.swept = now
+		q.state.expireDedupes(now)
+	}
+	needed := q.state.needed(q.log.applied)
+	if needed <= q.log.purged+1 {
+		return
+	}
+	if gone := needed - q.log.purged; gone < purgeEvery && (q.log.sizes < q.state.liveBytes+purgeBytes || gone < 16) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(q.ctx, tryTimeout)
+	defer cancel()
+	err := q.log.purge(ctx, needed)
+	if err == nil {
+		_, err = q.log.last(ctx)
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
+		q.opts.Logger.Warn("could not purge the log of a queue; it will be tried again", "stream", q.log.name, "error", err)
+	}
+}
