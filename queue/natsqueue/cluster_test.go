@@ -1,0 +1,125 @@
+package natsqueue_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tokenring-ai/tokenring-go/queue"
+	"github.com/tokenring-ai/tokenring-go/queue/natsqueue"
+)
+
+// cluster is three servers that can be taken down and brought back.
+type cluster struct {
+	t              testing.TB
+	dir            string
+	client, routes []int
+	nodes          []*server.Server
+}
+
+func startCluster(t testing.TB) *cluster {
+	ports := make([]int, 6)
+	for i := range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer l.Close()
+		ports[i] = l.Addr().(*net.TCPAddr).Port
+	}
+	return &cluster{t: t, dir: t.TempDir(), client: ports[:3], routes: ports[3:], nodes: make([]*server.Server, 3)}
+}
+
+func urls(ports []int) string {
+	var all []string
+	for _, p := range ports {
+		all = append(all, fmt.Sprintf("nats://127.0.0.1:%d", p))
+	}
+	return strings.Join(all, ",")
+}
+
+func (c *cluster) up(i int) {
+	s, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", JetStream: true, NoLog: true, NoSigs: true,
+		ServerName: fmt.Sprint("n", i), Port: c.client[i], StoreDir: filepath.Join(c.dir, fmt.Sprint(i)),
+		Cluster: server.ClusterOpts{Name: "c", Host: "127.0.0.1", Port: c.routes[i]},
+		Routes:  server.RoutesFromStr(urls(c.routes)),
+	})
+	require.NoError(c.t, err)
+	go s.Start()
+	require.True(c.t, s.ReadyForConnections(20*time.Second))
+	c.nodes[i] = s
+}
+
+func (c *cluster) down(i int) {
+	c.nodes[i].Shutdown()
+	c.nodes[i].WaitForShutdown()
+}
+
+// leader returns the server that leads the stream.
+func (c *cluster) leader() int {
+	for i, s := range c.nodes {
+		if s.JetStreamIsStreamLeader("$G", "TOKENRING-QUEUE") {
+			return i
+		}
+	}
+	return 0
+}
+
+// TestClusterLosesNothing takes the stream's leader down and brings it back while
+// two handles enqueue, receive and acknowledge.
+func TestClusterLosesNothing(t *testing.T) {
+	c := startCluster(t)
+	var starting sync.WaitGroup
+	for i := range c.nodes {
+		starting.Go(func() { c.up(i) })
+	}
+	starting.Wait()
+	t.Cleanup(func() {
+		for i := range c.nodes {
+			c.down(i)
+		}
+	})
+	opts := crashOptions
+	opts.Replicas, opts.Lease = 3, 30*time.Second
+	j := &journal{}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var wg sync.WaitGroup
+	var handles []queue.Queue
+	for i := range 2 {
+		q, err := natsqueue.Connect(t.Context(), urls(c.client), opts)
+		require.NoError(t, err)
+		t.Cleanup(func() { assert.NoError(t, q.Close()) })
+		handles = append(handles, q)
+		wg.Go(func() { work(ctx, q, fmt.Sprint("h", i), j.say, func(err error) { assert.NoError(t, err) }) })
+	}
+	rounds := 2
+	if os.Getenv("TOKENRING_LONG") != "" {
+		rounds = 40
+	}
+	progress := func() { // a few more acknowledgements
+		for i := range 5 {
+			_, err := handles[0].Enqueue(t.Context(), queue.Item{ID: fmt.Sprintf("probe.%s/%d", time.Now().Format("150405.000000"), i)})
+			require.NoError(t, err)
+		}
+	}
+	for range rounds {
+		n := c.leader()
+		c.down(n)
+		progress()
+		c.up(n)
+		progress()
+	}
+	cancel()
+	wg.Wait()
+	j.finish(t, handles[1])
+}
