@@ -4,6 +4,7 @@
 //	queue -engine sqlite -path q.db produce -n 1000 -size 1024 -producers 16 -v
 //	queue -engine sqlite -path q.db consume -workers 8 -v
 //	queue -engine sqlite -path q.db stats
+//	queue -engine nats -url nats://127.0.0.1:4222 bench -producers 16
 //
 // With -v it prints "acked ID" once an item is enqueued for good and "done ID"
 // once one is handled and acknowledged.
@@ -25,6 +26,7 @@ import (
 	"time"
 
 	"github.com/tokenring-ai/tokenring-go/queue"
+	"github.com/tokenring-ai/tokenring-go/queue/natsqueue"
 	"github.com/tokenring-ai/tokenring-go/queue/sqlqueue"
 )
 
@@ -59,8 +61,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	p := &program{out: lines{w: stdout}, progress: stderr}
 	global := flag.NewFlagSet("queue", flag.ContinueOnError)
 	global.SetOutput(stderr)
-	engine := global.String("engine", "sqlite", "memory or sqlite; memory lives for one run and serves only bench")
-	path := global.String("path", "queue.db", "file of the sqlite engine")
+	engine := global.String("engine", "sqlite", "memory, sqlite or nats; memory lives for one run and serves only bench")
+	path := global.String("path", "queue.db", "file of the sqlite engine, or folder of a NATS server inside this process")
+	url := global.String("url", "", "NATS servers to connect to instead, separated by commas")
+	replicas := global.Int("replicas", 1, "how many NATS servers hold a new queue: 1, 3 or 5")
 	capacity := global.Int("capacity", 0, "bound of the queue; producers wait when it is reached; 0 for none")
 	lease := global.Duration("lease", queue.DefaultLease, "how long a consumer that died keeps its items")
 	global.Usage = func() {
@@ -102,11 +106,24 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return err
 		}
 		p.queue = q
+	case "nats":
+		q, err := openNATS(ctx, *url, *path, natsqueue.Options{Options: opts, Replicas: *replicas})
+		if err != nil {
+			return err
+		}
+		p.queue = q
 	default:
-		return fmt.Errorf("unknown engine %q: want memory or sqlite", *engine)
+		return fmt.Errorf("unknown engine %q: want memory, sqlite or nats", *engine)
 	}
 	err := p.command(ctx, verb, stdout)
 	return errors.Join(err, p.queue.Close())
+}
+
+func openNATS(ctx context.Context, url, path string, opts natsqueue.Options) (*natsqueue.Queue, error) {
+	if url != "" {
+		return natsqueue.Connect(ctx, url, opts)
+	}
+	return natsqueue.Embedded(ctx, path, opts)
 }
 
 func (p *program) command(ctx context.Context, verb string, stdout io.Writer) error {

@@ -24,10 +24,16 @@ func ids(out, what string) []string {
 }
 
 func TestProduceAndConsume(t *testing.T) {
+	for _, engine := range []string{"sqlite", "nats"} {
+		t.Run(engine, func(t *testing.T) { produceAndConsume(t, engine) })
+	}
+}
+
+func produceAndConsume(t *testing.T, engine string) {
 	path := filepath.Join(t.TempDir(), "q.db")
 	call := func(args ...string) string {
 		var out bytes.Buffer
-		require.NoError(t, run(t.Context(), append([]string{"-engine", "sqlite", "-path", path}, args...), &out, io.Discard))
+		require.NoError(t, run(t.Context(), append([]string{"-engine", engine, "-path", path}, args...), &out, io.Discard))
 		return out.String()
 	}
 	acked := ids(call("produce", "-n", "50", "-size", "100", "-producers", "4", "-keys", "3", "-v"), "acked")
@@ -40,7 +46,7 @@ func TestProduceAndConsume(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), []string{"-engine", "memory", "bench", "-n", "20", "-v"}, &out, io.Discard))
 	assert.Equal(t, ids(out.String(), "acked"), ids(out.String(), "done"))
-	for _, bad := range [][]string{{}, {"nonsense"}, {"-engine", "x", "stats"}, {"produce", "-n", "-1"}, {"-path", "/no/such/folder/q.db", "stats"}} {
+	for _, bad := range [][]string{{}, {"nonsense"}, {"-engine", "x", "stats"}, {"produce", "-n", "-1"}, {"-path", "/no/such/folder/q.db", "stats"}, {"-engine", "nats", "-url", "nats://127.0.0.1:1", "stats"}} {
 		require.Error(t, run(t.Context(), bad, io.Discard, io.Discard), bad)
 	}
 }
