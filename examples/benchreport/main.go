@@ -1,5 +1,8 @@
 // Command benchreport measures packages of TokenRing beside their peers and prints
-// the medians as a Markdown table.
+// the medians as a Markdown table. With -out it also writes the table, the figures
+// as JSON, and a chart of each benchmark as SVG; with -baseline it compares the
+// ratios to the peers with those of an earlier report and fails when one of ours
+// became worse by more than the tolerance.
 //
 // It runs benchmarks that are named Benchmark<Topic>/<case>/<peer>, one of the
 // peers being "tokenring", and in which every peer of a case does the same work per
@@ -9,6 +12,7 @@
 //	go run . -rounds 5 -benchtime 100ms
 //	go run . -bench 'Keyed|Cache'
 //	go run . -packages .,../../filesystem
+//	go run . -out report -baseline baseline.json
 //	GOWORK=off go run . -packages ../../aiclient/peerbench
 package main
 
@@ -30,6 +34,8 @@ import (
 type settings struct {
 	bench, benchtime, packages string
 	rounds                     int
+	out, baseline              string
+	tolerance                  float64
 }
 
 func main() {
@@ -38,6 +44,9 @@ func main() {
 	flag.StringVar(&s.benchtime, "benchtime", "100ms", "how long each benchmark runs per round")
 	flag.StringVar(&s.packages, "packages", ".", "folders of the packages whose benchmarks to run, separated by commas")
 	flag.IntVar(&s.rounds, "rounds", 5, "how often everything is run")
+	flag.StringVar(&s.out, "out", "", "write report.md, report.json and charts into this `folder`")
+	flag.StringVar(&s.baseline, "baseline", "", "compare with the report.json in this `file`")
+	flag.Float64Var(&s.tolerance, "tolerance", 0.25, "how much worse a ratio may be than in the baseline")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -95,11 +104,21 @@ func report(ctx context.Context, out, progress io.Writer, s settings) error {
 	}
 	slices.Sort(peers)
 	peers = slices.Compact(peers)
-	fmt.Fprintf(out, "Machine: %s, GOMAXPROCS %d, %s/%s, %s\n\n", cpu, runtime.GOMAXPROCS(0), runtime.GOOS, runtime.GOARCH, runtime.Version())
-	fmt.Fprintf(out, "Versions: %s\n\n", strings.Join(peers, ", "))
-	fmt.Fprintf(out, "Command: `go run . -bench '%s' -benchtime %s -rounds %d -packages %s`; medians of the rounds.\n\n",
-		s.bench, s.benchtime, s.rounds, s.packages)
-	table(out, summarise(runs))
+	full := &document{
+		Machine:  fmt.Sprintf("%s, GOMAXPROCS %d, %s/%s, %s", cpu, runtime.GOMAXPROCS(0), runtime.GOOS, runtime.GOARCH, runtime.Version()),
+		Versions: peers,
+		Command:  fmt.Sprintf("go run . -bench '%s' -benchtime %s -rounds %d -packages %s", s.bench, s.benchtime, s.rounds, s.packages),
+		Rows:     summarise(runs),
+	}
+	full.markdown(out)
+	if s.out != "" {
+		if err := full.save(s.out); err != nil {
+			return err
+		}
+	}
+	if s.baseline != "" {
+		return full.compare(s.baseline, s.tolerance)
+	}
 	return nil
 }
 

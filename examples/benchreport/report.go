@@ -65,10 +65,15 @@ func parse(r io.Reader) (runs []run, cpu string, err error) {
 
 // row is one peer in one case, with the medians over all runs.
 type row struct {
-	topic, name, peer string
-	ns, bytes, allocs float64
-	low, high         float64 // fastest and slowest run in ns
-	ratio             float64 // ns by ours; 0 when ours is not there
+	Topic  string  `json:"topic"`
+	Case   string  `json:"case"`
+	Peer   string  `json:"peer"`
+	NS     float64 `json:"ns"`
+	Low    float64 `json:"low"` // fastest and slowest run in ns
+	High   float64 `json:"high"`
+	Bytes  float64 `json:"bytes"`
+	Allocs float64 `json:"allocs"`
+	Ratio  float64 `json:"ratio,omitempty"` // ns by ours; 0 when ours is not there
 }
 
 // summarise groups runs by topic and case in the order of their appearance, ours
@@ -97,30 +102,30 @@ func summarise(runs []run) []row {
 			s := samples[key{g.topic, g.name, peer}]
 			ns := collect(s, func(r run) float64 { return r.ns })
 			one := row{
-				topic: g.topic, name: g.name, peer: peer,
-				ns: median(ns), low: ns[0], high: ns[len(ns)-1],
-				bytes:  median(collect(s, func(r run) float64 { return r.bytes })),
-				allocs: median(collect(s, func(r run) float64 { return r.allocs })),
+				Topic: g.topic, Case: g.name, Peer: peer,
+				NS: median(ns), Low: ns[0], High: ns[len(ns)-1],
+				Bytes:  median(collect(s, func(r run) float64 { return r.bytes })),
+				Allocs: median(collect(s, func(r run) float64 { return r.allocs })),
 			}
 			if peer == ours {
-				base = one.ns
+				base = one.NS
 			}
 			of = append(of, one)
 		}
 		slices.SortStableFunc(of, func(a, b row) int {
 			switch {
-			case a.peer == ours:
+			case a.Peer == ours:
 				return -1
-			case b.peer == ours:
+			case b.Peer == ours:
 				return 1
-			case a.ns < b.ns:
+			case a.NS < b.NS:
 				return -1
 			}
 			return 1
 		})
 		for i := range of {
 			if base > 0 {
-				of[i].ratio = of[i].ns / base
+				of[i].Ratio = of[i].NS / base
 			}
 		}
 		rows = append(rows, of...)
@@ -152,15 +157,15 @@ func table(w io.Writer, rows []row) {
 	fmt.Fprintln(w, "|---|---|---|--:|--:|--:|--:|--:|")
 	for _, r := range rows {
 		ratio := "–"
-		if r.ratio > 0 {
-			ratio = fmt.Sprintf("%.2f", r.ratio)
+		if r.Ratio > 0 {
+			ratio = fmt.Sprintf("%.2f", r.Ratio)
 		}
-		peer := r.peer
+		peer := r.Peer
 		if peer == ours {
 			peer = "**" + peer + "**"
 		}
-		fmt.Fprintf(w, "| %s | %s | %s | %s | %s … %s | %.0f | %.0f | %s |\n", r.topic, r.name, peer,
-			duration(r.ns), duration(r.low), duration(r.high), r.bytes, r.allocs, ratio)
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s … %s | %.0f | %.0f | %s |\n", r.Topic, r.Case, peer,
+			duration(r.NS), duration(r.Low), duration(r.High), r.Bytes, r.Allocs, ratio)
 	}
 }
 

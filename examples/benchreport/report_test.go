@@ -1,6 +1,9 @@
 package main
 
 import (
+	"encoding/xml"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -47,4 +50,34 @@ func TestNoMatchingBenchmarkIsAnError(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, out.String(), "| KeyedGet | 10 | **tokenring** |")
 	assert.Contains(t, out.String(), "github.com/samber/do/v2")
+}
+
+func TestDocumentIsSavedAndCompared(t *testing.T) {
+	runs, _, err := parse(strings.NewReader(output + "BenchmarkSlow/<a>/tokenring 1 10 ns/op\nBenchmarkSlow/<a>/peer 1 1000 ns/op\n"))
+	require.NoError(t, err)
+	d := &document{Machine: "m", Versions: []string{"v"}, Command: "c", Rows: summarise(runs)}
+	dir := t.TempDir()
+	require.NoError(t, d.save(dir))
+	text, err := os.ReadFile(filepath.Join(dir, "report.md"))
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "![Slow](slow.svg)")
+	for name, scale := range map[string]string{"get.svg": "linear scale", "slow.svg": "logarithmic scale"} {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		assert.Contains(t, string(data), scale)
+		require.NoError(t, xml.Unmarshal(data, new(struct{})), "well-formed, whatever the names hold")
+	}
+
+	file := filepath.Join(dir, "report.json")
+	require.NoError(t, d.compare(file, 0.25), "equal to itself")
+	for i, r := range d.Rows {
+		if r.Peer == "syncMap" {
+			d.Rows[i].Ratio *= 0.5 // as if ours had become twice as slow
+		}
+	}
+	assert.ErrorContains(t, d.compare(file, 0.25), "Get/10: syncMap took 1.50 times as long as ours, now 0.75 times")
+	require.NoError(t, d.compare(file, 0.6))
+	assert.ErrorContains(t, (&document{}).compare(file, 0.25), "nothing in common")
+	assert.ErrorContains(t, d.compare(filepath.Join(dir, "none"), 0.25), "baseline")
+	assert.ErrorContains(t, d.compare(filepath.Join(dir, "get.svg"), 0.25), "baseline")
 }
