@@ -3,6 +3,7 @@ package sqlqueue
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -62,11 +63,27 @@ func Open(path string, opts Options) (*Queue, error) {
 	}
 	q := &Queue{opts: opts, path: path, closed: make(chan struct{})}
 	q.stats.Since = time.Now()
-	if err := q.open(); err != nil {
-		return nil, fmt.Errorf("open queue %s: %w", path, typed(err))
+	if err := q.openPatiently(); err != nil {
+		return nil, fmt.Errorf("open queue %s: %w", path, err)
 	}
 	return q, nil
 }
+
+// openPatiently tries again while another process opens the file for the first
+// time: the change to WAL is the one step for which SQLite's own busy timeout
+// does not wait (sqlite.org/wal.html, "Sometimes Queries Return SQLITE_BUSY").
+func (q *Queue) openPatiently() error {
+	for end := time.Now().Add(q.opts.BusyTimeout); ; {
+		err := typed(q.open())
+		if !errors.Is(err, ErrBusy) || time.Now().After(end) {
+			return err
+		}
+		<-time.After(openPause)
+	}
+}
+
+// openPause is the time between two tries to open a file that is busy.
+const openPause = 5 * time.Millisecond
 
 func (q *Queue) open() error {
 	abs, err := filepath.Abs(q.path)
