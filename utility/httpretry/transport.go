@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/tokenring-ai/tokenring-go/utility/retry"
@@ -12,7 +13,7 @@ import (
 
 // Transport is an http.RoundTripper that retries. The zero value is ready to use
 // and makes up to four attempts. It is safe for concurrent use and must not be
-// changed once it is in use. It starts no goroutine that outlives a response
+// changed or copied once it is in use. It starts no goroutine that outlives a response
 // body.
 type Transport struct {
 	// Base sends the requests. Nil means http.DefaultTransport.
@@ -39,6 +40,8 @@ type Transport struct {
 
 	// OnRetry, when set, is called before every pause. It must return soon.
 	OnRetry func(req *http.Request, r Retry)
+
+	requests, retries, failed, waited atomic.Int64
 }
 
 // Retry describes why a request is sent again.
@@ -58,6 +61,15 @@ const (
 
 // RoundTrip implements http.RoundTripper.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	t.requests.Add(1)
+	resp, err := t.roundTrip(req)
+	if err != nil || resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests {
+		t.failed.Add(1)
+	}
+	return resp, err
+}
+
+func (t *Transport) roundTrip(req *http.Request) (*http.Response, error) {
 	body := req.Body
 	for attempt, delays := 1, t.delays(); ; attempt++ {
 		a := t.try(req, body)
@@ -79,12 +91,16 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			t.OnRetry(req, r)
 		}
 		a.discard()
-		if err := sleep(req.Context(), pause); err != nil {
+		start := time.Now()
+		err := sleep(req.Context(), pause)
+		t.waited.Add(int64(time.Since(start)))
+		if err != nil {
 			if body != nil {
 				_ = body.Close()
 			}
 			return nil, fmt.Errorf("%w while waiting to send the request again (%s)", err, a.outcome())
 		}
+		t.retries.Add(1)
 	}
 }
 

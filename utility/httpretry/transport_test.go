@@ -116,7 +116,7 @@ func TestRoundTrip(t *testing.T) {
 	const ok = http.StatusOK
 	for _, c := range []struct {
 		name      string
-		transport httpretry.Transport
+		transport *httpretry.Transport // nil for the zero value
 		method    string
 		header    http.Header
 		steps     []step
@@ -128,7 +128,7 @@ func TestRoundTrip(t *testing.T) {
 		{name: "success", steps: []step{{status: ok}}, times: ms(0), status: ok},
 		{name: "429 and 5xx", steps: []step{{status: 429}, {status: 500}, {status: 529}, {status: ok}}, times: ms(0, 500, 1500, 3500), status: ok},
 		{name: "the last answer when attempts run out", steps: []step{{status: 503}}, times: ms(0, 500, 1500, 3500), status: 503},
-		{name: "no retries", transport: httpretry.Transport{Policy: retry.Policy{Retries: -1}}, steps: []step{{status: 503}}, times: ms(0), status: 503},
+		{name: "no retries", transport: &httpretry.Transport{Policy: retry.Policy{Retries: -1}}, steps: []step{{status: 503}}, times: ms(0), status: 503},
 		{name: "client errors stay", steps: []step{{status: 404}}, times: ms(0), status: 404},
 		{name: "501 stays", steps: []step{{status: 501}}, times: ms(0), status: 501},
 		{name: "the service knows better: no", steps: []step{{status: 429, header: header("x-should-retry", "false")}}, times: ms(0), status: 429},
@@ -138,12 +138,12 @@ func TestRoundTrip(t *testing.T) {
 			err: "after 4 attempts: read: connection reset by peer", is: errReset},
 		{name: "bad certificate", steps: []step{{err: &tls.CertificateVerificationError{Err: io.EOF}}}, times: ms(0), err: "tls: failed to verify certificate: EOF"},
 		{name: "mistake in the request", steps: []step{{err: errors.New("net/http: invalid header field name")}}, times: ms(0), err: "net/http: invalid header field name"},
-		{name: "error that the policy excludes", transport: httpretry.Transport{Policy: retry.Policy{Retryable: func(error) bool { return false }}},
+		{name: "error that the policy excludes", transport: &httpretry.Transport{Policy: retry.Policy{Retryable: func(error) bool { return false }}},
 			steps: []step{{err: errReset}}, times: ms(0), err: "read: connection reset by peer", is: errReset},
 
 		{name: "POST is not repeated", method: "POST", steps: []step{{status: 503}}, times: ms(0), status: 503},
 		{name: "POST is not repeated after an error", method: "POST", steps: []step{{err: errReset}}, times: ms(0), err: errReset.Error(), is: errReset},
-		{name: "POST is repeated when told", method: "POST", transport: httpretry.Transport{NonIdempotent: true}, steps: []step{{status: 503}, {err: errReset}, {status: ok}}, times: ms(0, 500, 1500), status: ok},
+		{name: "POST is repeated when told", method: "POST", transport: &httpretry.Transport{NonIdempotent: true}, steps: []step{{status: 503}, {err: errReset}, {status: ok}}, times: ms(0, 500, 1500), status: ok},
 		{name: "POST with a key is repeated", method: "POST", header: header("Idempotency-Key", "k1"), steps: []step{{status: 503}, {status: ok}}, times: ms(0, 500), status: ok},
 		{name: "POST that was never sent is repeated", method: "POST", steps: []step{{err: &net.OpError{Op: "dial", Err: errors.New("refused")}}, {status: ok}}, times: ms(0, 500), status: ok},
 		{name: "PUT is repeated", method: "PUT", steps: []step{{status: 503}, {status: ok}}, times: ms(0, 500), status: ok},
@@ -158,6 +158,9 @@ func TestRoundTrip(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				u := &upstream{steps: c.steps}
+				if c.transport == nil {
+					c.transport = &httpretry.Transport{}
+				}
 				c.transport.Base = u
 				c.transport.Policy.Jitter = -1
 				req, err := http.NewRequestWithContext(t.Context(), c.method, "http://x.test/", strings.NewReader("payload"))
@@ -324,6 +327,14 @@ func TestOnRetry(t *testing.T) {
 			{Attempt: 1, Status: 529, Delay: 500 * time.Millisecond},
 			{Attempt: 2, Err: errReset, Delay: time.Second},
 		}, seen)
+		assert.Equal(t, httpretry.Stats{Requests: 1, Retries: 2, PauseTime: 1500 * time.Millisecond}, transport.Stats())
+
+		u.steps = []step{{status: 429}}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(700*time.Millisecond, cancel)
+		_, err = transport.RoundTrip(req.WithContext(ctx))
+		require.ErrorIs(t, err, context.Canceled)
+		assert.Equal(t, httpretry.Stats{Requests: 2, Retries: 3, Failed: 1, PauseTime: 2200 * time.Millisecond}, transport.Stats())
 	})
 }
 
