@@ -100,6 +100,9 @@ func decodeAnthropic(_ string, body []byte) (Request, error) {
 		if len(blocks) == 0 {
 			return Request{}, fmt.Errorf("messages.%d: content must not be empty", i)
 		}
+		if last := blocks[len(blocks)-1].Type; m.Role == "assistant" && (last == "thinking" || last == "redacted_thinking") {
+			return Request{}, fmt.Errorf("messages.%d: The final block in an assistant message cannot be `%s`", i, last)
+		}
 		if err := anthropicMessage(&req, m.Role, blocks); err != nil {
 			return Request{}, fmt.Errorf("messages.%d: %w", i, err)
 		}

@@ -103,6 +103,7 @@ func (e *encoder) encode(stream bool) ([]byte, error) {
 	if err := e.messages(); err != nil {
 		return nil, err
 	}
+	e.unthought()
 	e.system()
 	if req.Seed != nil {
 		e.warn("%s has no setting for the seed", provider.name)
@@ -307,7 +308,7 @@ func (e *encoder) messages() error {
 
 // mark puts a cache mark on a block that can have one.
 func (e *encoder) mark(b *contentBlock, mark aiclient.CacheMark) {
-	if b.raw != nil || b.Type == "thinking" || b.Type == "redacted_thinking" || b.CacheControl != nil {
+	if b.raw != nil || b.thinks() || b.CacheControl != nil {
 		return
 	}
 	b.CacheControl = cacheControl(mark)
@@ -352,7 +353,28 @@ func (e *encoder) message(m aiclient.Message) (role string, blocks []*contentBlo
 			blocks = append(blocks, b)
 		}
 	}
+	// Thinking that nothing follows, of a reply that was cut off, is refused.
+	for len(blocks) > 0 && blocks[len(blocks)-1].thinks() {
+		blocks = blocks[:len(blocks)-1]
+	}
 	return role, blocks, nil
+}
+
+func (b *contentBlock) thinks() bool { return b.Type == "thinking" || b.Type == "redacted_thinking" }
+
+// unthought switches thinking off for a request that goes on with calls of a
+// reply without any, such as another model's: the API wants the thinking of the
+// turn that is under way, or none at all.
+func (e *encoder) unthought() {
+	n := len(e.out.Messages)
+	if e.out.Thinking == nil || n < 2 || e.out.Messages[n-1].Role != "user" {
+		return
+	}
+	called, results := e.out.Messages[n-2].Content, e.out.Messages[n-1].Content
+	if results[0].Type == "tool_result" && !called[0].thinks() {
+		e.out.Thinking = nil
+		e.warn("no thinking: the reply that is under way began without")
+	}
 }
 
 // reasoning returns thinking that Anthropic signed. Any other is dropped: the

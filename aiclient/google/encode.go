@@ -136,7 +136,7 @@ func (e *encoder) thinking() {
 	case r.Budget > 0:
 		config.Budget = &r.Budget
 	case r.Effort == "":
-	case strings.HasPrefix(e.chat.model, "gemini-3"):
+	case e.chat.signs():
 		config.Level = r.Effort
 		if r.Effort == "none" {
 			config.Level = "minimal"
@@ -217,12 +217,24 @@ func (e *encoder) contents() error {
 	return nil
 }
 
+// signs reports whether the model is of Gemini 3 or later: it takes levels of
+// thinking instead of budgets, and refuses calls without a signature.
+func (c *chat) signs() bool {
+	version, ok := strings.CutPrefix(c.model, "gemini-")
+	return ok && version >= "3"
+}
+
+// noSignature is what Google says to send instead of the signature of a call that
+// another model made; see ai.google.dev/gemini-api/docs/thought-signatures.
+const noSignature = "skip_thought_signature_validator"
+
 func (e *encoder) message(m aiclient.Message) (role string, parts []part, err error) {
 	role = "user"
 	if m.Role == aiclient.RoleAssistant {
 		role = "model"
 	}
 	var files []part // of results, which follow all of them
+	signed := !e.chat.signs()
 	for _, p := range m.Parts {
 		data := partData{}
 		p.Provider.For(e.chat.provider.name, &data)
@@ -246,6 +258,10 @@ func (e *encoder) message(m aiclient.Message) (role string, parts []part, err er
 		case aiclient.KindToolCall:
 			call := functionCall{ID: data.ID, Name: transport.CallName(p.Call.Name), Args: p.Call.Input()}
 			e.calls[p.Call.ID] = call
+			if data.Signature == "" && !signed {
+				data.Signature = noSignature
+			}
+			signed = true // the first of parallel calls stands for all
 			parts = append(parts, part{FunctionCall: &call, Signature: data.Signature})
 		case aiclient.KindToolResult:
 			parts = append(parts, e.result(p.Result))

@@ -167,6 +167,10 @@ func (e *responsesEncoder) input() error {
 // assistant adds the items of a reply in their order, which the API wants kept
 // between reasoning and what followed it.
 func (e *responsesEncoder) assistant(m aiclient.Message) {
+	// Reasoning that nothing follows, of a reply that was cut off, is refused.
+	for n := len(m.Parts); n > 0 && m.Parts[n-1].Kind == aiclient.KindReasoning; n-- {
+		m.Parts = m.Parts[:n-1]
+	}
 	for _, p := range m.Parts {
 		data := itemData{}
 		own := p.Provider.For(e.chat.provider.name, &data)
