@@ -236,14 +236,14 @@ func (m *Member[T]) write(ctx context.Context) error {
 	kv := m.r.store()
 	revision, err := m.writeAt(ctx, kv, data, m.revision)
 	if conflict(err) { // or an earlier try was written without our knowing
-		var now jetstream.KeyValueEntry
-		now, err = kv.Get(ctx, key(m.name))
+		var now stored
+		now, err = m.r.read(ctx, m.name)
 		switch {
 		case errors.Is(err, jetstream.ErrKeyNotFound):
 			revision, err = m.writeAt(ctx, kv, data, 0)
 		case err != nil:
 		case m.mayReplace(now):
-			revision, err = m.writeAt(ctx, kv, data, now.Revision())
+			revision, err = m.writeAt(ctx, kv, data, now.revision)
 		default:
 			return registry.ErrExists
 		}
@@ -267,18 +267,18 @@ func (m *Member[T]) writeAt(ctx context.Context, kv jetstream.KeyValue, data []b
 
 // mayReplace reports whether an entry is this member's own, no member's at all, or
 // that of one that has been silent for the TTL.
-func (m *Member[T]) mayReplace(e jetstream.KeyValueEntry) bool {
-	content, v, err := m.r.decode(m.name, e.Value())
+func (m *Member[T]) mayReplace(e stored) bool {
+	content, v, err := m.r.decode(m.name, e.data)
 	if err != nil || content.Instance == m.instance {
 		return true
 	}
 	r := m.r
 	r.mu.Lock()
 	h := r.heard[m.name]
-	silent := h == nil && r.gone[m.name] == e.Revision()
+	silent := h == nil && r.gone[m.name] == e.revision
 	r.mu.Unlock()
 	if !silent && h == nil { // the watch has not told yet
-		_ = r.put(m.name, e.Revision(), content.Value, v)
+		_ = r.put(m.name, e.revision, content.Value, v)
 	}
 	return silent
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -71,7 +72,7 @@ func (r *Registry[T]) replay(ctx context.Context, w jetstream.KeyWatcher) error 
 			if e == nil {
 				return nil
 			}
-			r.take(e)
+			r.take(storedAs(e))
 		case <-r.ctx.Done():
 			return ErrClosed
 		case <-ctx.Done():
@@ -110,7 +111,7 @@ func (r *Registry[T]) listen(w jetstream.KeyWatcher) {
 			return
 		case e, ok := <-w.Updates():
 			if lost = !ok; e != nil {
-				r.take(e)
+				r.take(storedAs(e))
 			}
 		case <-tick.C:
 			lost = r.sweep()
@@ -179,7 +180,7 @@ func (r *Registry[T]) sweep() (lost bool) {
 		return true
 	}
 	for _, name := range late {
-		lost = r.confirm(kv, name) || lost
+		lost = r.confirm(name) || lost
 	}
 	return lost
 }
@@ -208,18 +209,18 @@ func (r *Registry[T]) remade(status jetstream.KeyValueStatus) bool {
 
 // confirm asks the bucket whether a member is silent or the watch is, and reports
 // the latter.
-func (r *Registry[T]) confirm(kv jetstream.KeyValue, name string) (lost bool) {
+func (r *Registry[T]) confirm(name string) (lost bool) {
 	try, cancel := context.WithTimeout(r.ctx, tryTimeout)
 	defer cancel()
-	e, err := kv.Get(try, key(name))
+	now, err := r.read(try, name)
 	r.mu.Lock()
 	h := r.heard[name]
 	switch {
 	case h == nil:
 		r.mu.Unlock()
-	case err == nil && e.Revision() > h.revision:
+	case err == nil && now.revision > h.revision:
 		r.mu.Unlock()
-		r.take(e)
+		r.take(now)
 		return true
 	case err == nil, errors.Is(err, jetstream.ErrKeyNotFound):
 		r.drop(name)
@@ -237,6 +238,35 @@ func (r *Registry[T]) confirm(kv jetstream.KeyValue, name string) (lost bool) {
 	return false
 }
 
+// stored is a state of a key of the bucket.
+type stored struct {
+	key      string
+	revision uint64
+	deleted  bool
+	data     []byte
+}
+
+// read returns what the leader of the bucket has under a name. Get of a key-value
+// store asks any replica, and one that was restarted may lag behind for seconds:
+// long enough to make the living look silent.
+func (r *Registry[T]) read(ctx context.Context, name string) (stored, error) {
+	msg, err := r.leader.GetLastMsg("KV_"+r.opts.Bucket, "$KV."+r.opts.Bucket+"."+key(name), nats.Context(ctx))
+	if errors.Is(err, nats.ErrMsgNotFound) {
+		return stored{}, jetstream.ErrKeyNotFound
+	}
+	if err != nil {
+		return stored{}, err
+	}
+	if msg.Header.Get("KV-Operation") != "" || msg.Header.Get(jetstream.MarkerReasonHeader) != "" {
+		return stored{}, jetstream.ErrKeyNotFound
+	}
+	return stored{key: key(name), revision: msg.Sequence, data: msg.Data}, nil
+}
+
+func storedAs(e jetstream.KeyValueEntry) stored {
+	return stored{e.Key(), e.Revision(), e.Operation() != jetstream.KeyValuePut, e.Value()}
+}
+
 // drop takes a member out of the mirror. The lock is held, so that no value that
 // comes at the same time is lost.
 func (r *Registry[T]) drop(name string) {
@@ -245,26 +275,26 @@ func (r *Registry[T]) drop(name string) {
 }
 
 // take puts an entry of the bucket into the mirror.
-func (r *Registry[T]) take(e jetstream.KeyValueEntry) {
-	name, err := nameOf(e.Key())
+func (r *Registry[T]) take(e stored) {
+	name, err := nameOf(e.key)
 	if err != nil {
-		r.reject(e.Key(), err)
+		r.reject(e.key, err)
 		return
 	}
-	if e.Operation() != jetstream.KeyValuePut {
+	if e.deleted {
 		r.mu.Lock()
-		if h := r.heard[name]; h != nil && e.Revision() > h.revision {
+		if h := r.heard[name]; h != nil && e.revision > h.revision {
 			r.drop(name)
 		}
 		r.mu.Unlock()
 		return
 	}
-	content, v, err := r.decode(name, e.Value())
+	content, v, err := r.decode(name, e.data)
 	if err == nil {
-		err = r.put(name, e.Revision(), content.Value, v)
+		err = r.put(name, e.revision, content.Value, v)
 	}
 	if err != nil {
-		r.reject(e.Key(), err)
+		r.reject(e.key, err)
 	}
 }
 

@@ -82,6 +82,7 @@ const (
 type Registry[T any] struct {
 	opts    Options[T]
 	js      jetstream.JetStream
+	leader  nats.JetStreamContext // for reads that the leader must answer
 	members *registry.Keyed[T]
 	ctx     context.Context // of everything that runs; its end stops that
 	cancel  context.CancelFunc
@@ -125,8 +126,12 @@ func Open[T any](ctx context.Context, nc *nats.Conn, opts Options[T]) (*Registry
 	if err != nil {
 		return nil, fmt.Errorf("natsregistry: %w", err)
 	}
+	leader, err := nc.JetStream()
+	if err != nil {
+		return nil, fmt.Errorf("natsregistry: %w", err)
+	}
 	r := &Registry[T]{
-		opts: opts, js: js, members: &registry.Keyed[T]{Kind: opts.Kind, Trace: opts.Trace},
+		opts: opts, js: js, leader: leader, members: &registry.Keyed[T]{Kind: opts.Kind, Trace: opts.Trace},
 		heard: make(map[string]*heard), gone: make(map[string]uint64), own: make(map[string]*Member[T]),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -224,8 +229,11 @@ func passing(err error) bool {
 			return true
 		}
 	}
-	var api *jetstream.APIError
-	return errors.As(err, &api) && api.Code >= 500
+	if api, ok := errors.AsType[*nats.APIError](err); ok {
+		return api.Code >= 500
+	}
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && api.Code >= 500
 }
 
 // again repeats fn while the cluster cannot answer, until ctx ends.

@@ -31,7 +31,7 @@ type options = natsregistry.Options[service]
 
 const (
 	ttl  = 900 * time.Millisecond
-	soon = 20 * time.Second
+	soon = 30 * time.Second
 )
 
 func open(t testing.TB, nc *nats.Conn, opts options) *natsregistry.Registry[service] {
@@ -341,7 +341,7 @@ func TestReconnect(t *testing.T) {
 // while members come, change, and die.
 func TestLeaderKilled(t *testing.T) {
 	c := startCluster(t)
-	wide := options{Replicas: 3, TTL: 3 * time.Second}
+	wide := options{Replicas: 3, TTL: 6 * time.Second}
 	nc := connect(t, c.urls()...)
 	a := open(t, nc, wide)
 	b := open(t, connect(t, c.urls()...), wide)
