@@ -3,8 +3,10 @@ package natsqueue
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -50,7 +52,8 @@ type Queue struct {
 	budget int // bytes of payload that one transaction collects
 	limit  int // bytes of a transaction
 	ops    chan *op
-	news   chan struct{}
+	news   chan struct{} // there is a transaction of another handle
+	newest atomic.Uint64 // number of the last message that the news told of
 	ctx    context.Context
 	cancel context.CancelFunc
 	ended  chan struct{}
@@ -61,6 +64,7 @@ type Queue struct {
 	state    *state
 	waiting  []*op
 	draining bool
+	unsure   bool // whether the state is the latest, though no news says so
 	swept    int64
 
 	mu    sync.Mutex
@@ -104,7 +108,12 @@ func Open(ctx context.Context, nc *nats.Conn, opts Options) (*Queue, error) {
 	}
 	var sub *nats.Subscription
 	if err == nil {
-		sub, err = nc.Subscribe(opts.Stream+".news", func(*nats.Msg) {
+		sub, err = nc.Subscribe(opts.Stream+".news", func(m *nats.Msg) {
+			seq, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64)
+			if err != nil {
+				return
+			}
+			q.newest.Store(seq)
 			select {
 			case q.news <- struct{}{}:
 			default:

@@ -112,6 +112,7 @@ func (q *Queue) loop() {
 			fresh, size = append(fresh, o), o.size
 		case <-q.news:
 		case <-timer.C:
+			q.unsure = true // news may have got lost
 		case <-q.ctx.Done():
 			q.end()
 			return
@@ -225,13 +226,11 @@ func (q *Queue) transact(immediates []*op, claim func(*op) bool) (map[*op]error,
 		t.serveWaiting(claim, outcome)
 		if !t.changed() {
 			t.rollback()
-			if len(outcome) == 0 && len(q.news) == 0 || checked {
+			if len(outcome) == 0 && !q.unsure && q.newest.Load() <= q.log.applied || checked {
 				return outcome, t, nil
 			}
 			// Nothing in the log proves that this was decided on the latest state.
-			for len(q.news) > 0 {
-				<-q.news
-			}
+			q.unsure = false
 			news, _, err := q.catchUp(q.ctx, 0, "")
 			if err != nil {
 				return nil, nil, err
