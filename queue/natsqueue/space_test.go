@@ -1,0 +1,55 @@
+package natsqueue_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tokenring-ai/tokenring-go/queue"
+	"github.com/tokenring-ai/tokenring-go/queue/natsqueue"
+)
+
+// TestLogStaysSmall passes much data by an item that stays: the log keeps no
+// more than it needs, and the item and its dedupe key survive being moved.
+func TestLogStaysSmall(t *testing.T) {
+	url := startServer(t, server.Options{})
+	q := connect(t, url, natsqueue.Options{})
+	watcher := connect(t, url, natsqueue.Options{}) // reads what it missed, purged parts included
+	old := queue.Item{ID: "old", Dedupe: "d", Payload: []byte("kept"), NotBefore: time.Now().Add(time.Hour)}
+	_, err := q.Enqueue(t.Context(), old)
+	require.NoError(t, err)
+	const cycles, size = 1500, 64 << 10 // 94 MiB
+	for range cycles {
+		_, err := q.Enqueue(t.Context(), queue.Item{Payload: make([]byte, size)})
+		require.NoError(t, err)
+		d, err := q.Receive(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, q.Ack(t.Context(), d.Lease))
+	}
+	nc, err := nats.Connect(url)
+	require.NoError(t, err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	stream, err := js.Stream(t.Context(), "TOKENRING-QUEUE")
+	require.NoError(t, err)
+	assert.Less(t, stream.CachedInfo().State.Bytes, uint64(40<<20))
+	assert.Greater(t, stream.CachedInfo().State.FirstSeq, uint64(1))
+
+	for _, h := range []queue.Queue{watcher, connect(t, url, natsqueue.Options{})} {
+		it, err := h.Get(t.Context(), "old")
+		require.NoError(t, err)
+		assert.Equal(t, "kept", string(it.Payload))
+		ids, err := h.Enqueue(t.Context(), queue.Item{Dedupe: "d"})
+		require.NoError(t, err)
+		assert.Equal(t, []string{"old"}, ids)
+		depth, err := h.Depth(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, queue.Depth{Delayed: 1}, depth)
+	}
+}
