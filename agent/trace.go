@@ -61,15 +61,18 @@ func (r *Run) submittedWith(ctx context.Context) {
 
 // startTrace tells the trace that r begins and returns what r runs in.
 func (a *Agent) startTrace(ctx context.Context, r *Run) context.Context {
-	start := a.m.trace.StartInput
-	if start == nil {
+	if a.m.trace.StartInput == nil { // inlined
 		return ctx
 	}
+	return a.traceInput(ctx, r)
+}
+
+func (a *Agent) traceInput(ctx context.Context, r *Run) context.Context {
 	r.mu.Lock()
 	submitted := r.submitted
 	r.submitted = nil
 	r.mu.Unlock()
-	inner, traced := start(ctx, derived(ctx, submitted), a.id, r.input)
+	inner, traced := a.m.trace.StartInput(ctx, derived(ctx, submitted), a.id, r.input)
 	if traced != nil {
 		r.mu.Lock()
 		late := r.state.Final()

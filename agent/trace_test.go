@@ -188,3 +188,15 @@ func TestTraceEndsEveryInput(t *testing.T) {
 		assert.EqualValues(t, 3, stats.InputsAborted)
 	})
 }
+
+// BenchmarkNilTrace is what a trace that observes nothing costs an input, which
+// asks it twice.
+func BenchmarkNilTrace(b *testing.B) {
+	a := &Agent{m: &Manager{}}
+	r := &Run{agent: a}
+	ctx := context.Background()
+	for range b.N { // Loop itself takes longer than the call
+		r.submittedWith(ctx)
+		ctx = a.startTrace(ctx, r)
+	}
+}

@@ -67,9 +67,20 @@ func (c Commit) String() string { return c.Short() + " " + c.Subject }
 // merge with unresolved paths, [ErrNoIdentity] when nobody is configured as the
 // committer.
 func (s *Service) Commit(ctx context.Context, opts CommitOptions) (Commit, error) {
-	c, err := s.commit(ctx, opts)
+	inner := ctx
+	var ended func(Commit, error)
+	if s.opts.Trace.StartCommit != nil {
+		inner, ended = s.opts.Trace.startCommit(ctx)
+	}
+	c, err := s.commit(inner, opts)
 	if err != nil {
-		return Commit{}, fmt.Errorf("git: commit: %w", err)
+		c, err = Commit{}, fmt.Errorf("git: commit: %w", err)
+	}
+	if ended != nil {
+		ended(c, err)
+	}
+	if err != nil {
+		return c, err
 	}
 	s.stats.commits.Add(1)
 	if s.opts.Trace.Commit != nil {

@@ -83,6 +83,21 @@ type Trace struct {
 	Commit   func(ctx context.Context, c Commit)            // a commit was made
 	Message  func(ctx context.Context, source MessageSource, err error)
 	Snapshot func(ctx context.Context, s Snapshot) // a working state was saved
+
+	// StartCommit is for a span: a commit begins. It returns a context derived
+	// from ctx, in which the commit's processes and question for a message run,
+	// and a function that is called with the outcome. Either may be nil.
+	StartCommit func(ctx context.Context) (context.Context, func(c Commit, err error))
+}
+
+// startCommit calls StartCommit, which is not nil. It returns what the commit
+// runs in and what to call with the outcome, or nil.
+func (t *Trace) startCommit(ctx context.Context) (context.Context, func(Commit, error)) {
+	inner, ended := t.StartCommit(ctx)
+	if inner == nil {
+		inner = ctx
+	}
+	return inner, ended
 }
 
 // CommandInfo describes one finished git process.

@@ -102,18 +102,23 @@ func (s *Service) runOne(ctx context.Context, c choice, opts RunOptions, generat
 	if s.opts.Trace.Start != nil {
 		s.opts.Trace.Start(ctx, c.name)
 	}
+	inner := ctx
+	var ended func(Result)
+	if s.opts.Trace.StartTest != nil {
+		inner, ended = s.opts.Trace.startTest(ctx, c.name)
+	}
 	timeout := s.opts.Timeout
 	if traits.Timeout != 0 {
 		timeout = traits.Timeout
 	}
 	started := time.Now()
-	r := s.attempt(ctx, c, opts, timeout)
+	r := s.attempt(inner, c, opts, timeout)
 	r.Runs = 1
 	for range s.opts.Reruns {
 		if !r.Status.Bad() || r.Status == Errored || ctx.Err() != nil {
 			break
 		}
-		again := s.attempt(ctx, c, opts, timeout)
+		again := s.attempt(inner, c, opts, timeout)
 		again.Runs = r.Runs + 1
 		if again.Status == Passed {
 			// The output of the failure is what a person wants to see.
@@ -132,6 +137,9 @@ func (s *Service) runOne(ctx context.Context, c choice, opts RunOptions, generat
 		s.stats.passed.Add(1)
 	case r.Status.Bad():
 		s.stats.failed.Add(1)
+	}
+	if ended != nil {
+		ended(r)
 	}
 	if s.opts.Trace.Done != nil {
 		s.opts.Trace.Done(ctx, r)

@@ -60,6 +60,21 @@ type Trace struct {
 	Done     func(ctx context.Context, r Result)
 	Repair   func(ctx context.Context, r Repair)
 	GiveUp   func(ctx context.Context, r Repair, reason string)
+
+	// StartTest is for a span: a resource begins to run. It returns a context
+	// derived from ctx, in which the resource then runs, re-runs included, and a
+	// function that is called with the result. Either may be nil.
+	StartTest func(ctx context.Context, name string) (context.Context, func(Result))
+}
+
+// startTest calls StartTest, which is not nil. It returns what the resource runs
+// in and what to call with the result, or nil.
+func (t *Trace) startTest(ctx context.Context, name string) (context.Context, func(Result)) {
+	inner, ended := t.StartTest(ctx, name)
+	if inner == nil {
+		inner = ctx
+	}
+	return inner, ended
 }
 
 // Event is progress within a resource.
