@@ -2,69 +2,47 @@ package tokenring_test
 
 import (
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// snippetHeader is what the Go snippets of the README may use. Each import is
-// used once, so that a snippet need not use all of them.
-const snippetHeader = `package snippets
-
-import (
-	"context"
-	"database/sql"
-	"errors"
-	"fmt"
-	"time"
-
-	"MODULE/agent"
-	"MODULE/aiclient"
-	"MODULE/aiclient/anthropic"
-	"MODULE/database"
-	"MODULE/filesystem"
-	"MODULE/git"
-	"MODULE/memory"
-	"MODULE/queue"
-	"MODULE/registry"
-	"MODULE/testing"
-	"MODULE/utility/cache"
-	"MODULE/utility/tool"
-)
+// imports are what the Go blocks of the documentation may use without saying so,
+// by the name that they are used under.
+var imports = func() map[string]string {
+	byName := map[string]string{}
+	for _, std := range []string{"context", "database/sql", "encoding/json", "errors", "fmt", "io", "iter", "log/slog", "net/http", "os", "slices", "strings", "time"} {
+		byName[path.Base(std)] = std
+	}
+	for _, own := range []string{
+		"agent", "aiclient", "aiclient/aitest", "aiclient/anthropic", "aiclient/openai", "aiclient/providers", "database", "filesystem",
+		"git", "memory", "queue", "queue/queuetest", "registry", "testing", "utility/budget", "utility/cache", "utility/stats", "utility/tool",
+	} {
+		byName[path.Base(own)] = module + "/" + own
+	}
+	return byName
+}()
 
 var (
-	_ = sql.Open
-	_ = errors.Join
-	_ = fmt.Print
-	_ = time.Second
-	_ agent.Agent
-	_ aiclient.Chat
-	_ anthropic.Options
-	_ database.Service
-	_ filesystem.Options
-	_ git.Options
-	_ memory.Options
-	_ queue.Options
-	_ registry.Typed
-	_ testing.Options
-	_ cache.Options
-	_ tool.Tool
+	goBlock   = regexp.MustCompile("(?s)```go\n(.*?)```")
+	qualifier = regexp.MustCompile(`\b([a-z]+)\.[A-Z]`)
 )
-`
 
-// TestReadmeSnippetsCompile compiles every Go snippet of the README, as a user
-// would who pastes it into a function.
-func TestReadmeSnippetsCompile(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	snippets := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	require.NotEmpty(t, snippets)
-
+// TestMarkdownCompiles compiles every Go block of every Markdown file, as a user
+// would who pastes it into a function. A block of declarations stands by itself, and one
+// that begins with "package" is a file.
+func TestMarkdownCompiles(t *testing.T) {
 	// A module beside this one, with the same requirements.
 	root, err := os.Getwd()
 	require.NoError(t, err)
@@ -78,20 +56,90 @@ func TestReadmeSnippetsCompile(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.sum"), gosum, 0o644))
 
-	for i, snippet := range snippets {
-		body := snippet[1]
-		if !strings.Contains(body[strings.LastIndex(strings.TrimSpace(body), "\n")+1:], "return") {
-			body += "\treturn nil\n"
+	blocks := 0
+	err = filepath.WalkDir(".", func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && file != "." {
+			return cmpSkip(err)
 		}
-		source := strings.ReplaceAll(snippetHeader, "MODULE", module) +
-			fmt.Sprintf("\nfunc snippet(ctx context.Context) error {\n%s}\n", body)
-		sub := filepath.Join(dir, fmt.Sprintf("snippet%d", i))
-		require.NoError(t, os.MkdirAll(sub, 0o755))
-		require.NoError(t, os.WriteFile(filepath.Join(sub, "snippet.go"), []byte(source), 0o644))
-	}
+		if entry.IsDir() || filepath.Ext(file) != ".md" {
+			return nil
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		for i, block := range goBlock.FindAllStringSubmatch(string(data), -1) {
+			blocks++
+			name := strings.NewReplacer("/", "_", ".", "_").Replace(filepath.ToSlash(file))
+			sub := filepath.Join(dir, fmt.Sprintf("%s_%d", strings.ToLower(name), i+1))
+			if err := os.MkdirAll(sub, 0o755); err != nil {
+				return err
+			}
+			if err := os.WriteFile(filepath.Join(sub, "block.go"), []byte(source(block[1])), 0o644); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	require.NotZero(t, blocks)
 	cmd := exec.Command("go", "vet", "./...")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
+}
+
+func cmpSkip(err error) error {
+	if err != nil {
+		return err
+	}
+	return fs.SkipDir
+}
+
+// source makes a file of a block.
+func source(block string) string {
+	if strings.HasPrefix(strings.TrimSpace(block), "package ") {
+		return block
+	}
+	var names []string
+	for _, m := range qualifier.FindAllStringSubmatch(block, -1) {
+		if imports[m[1]] != "" {
+			names = append(names, m[1])
+		}
+	}
+	slices.Sort(names)
+	var b strings.Builder
+	b.WriteString("package snippets\n\nimport (\n\t\"context\"\n")
+	for _, name := range slices.Compact(names) {
+		if name != "context" {
+			fmt.Fprintf(&b, "\t%q\n", imports[name])
+		}
+	}
+	b.WriteString(")\n\nvar _ context.Context\n\n")
+	if _, err := parser.ParseFile(token.NewFileSet(), "", "package snippets\n"+block, 0); err == nil {
+		b.WriteString(block)
+		return b.String()
+	}
+	b.WriteString("func snippet(ctx context.Context) error {\n" + block)
+	if !returns(b.String() + "}\n") {
+		b.WriteString("\treturn nil\n")
+	}
+	b.WriteString("}\n")
+	return b.String()
+}
+
+// returns reports whether the last statement of the last function of a file is a
+// return.
+func returns(file string) bool {
+	parsed, err := parser.ParseFile(token.NewFileSet(), "", file, 0)
+	if err != nil {
+		return false // go vet will say what is wrong
+	}
+	list := parsed.Decls[len(parsed.Decls)-1].(*ast.FuncDecl).Body.List
+	if len(list) == 0 {
+		return false
+	}
+	_, ok := list[len(list)-1].(*ast.ReturnStmt)
+	return ok
 }
