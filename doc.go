@@ -23,7 +23,9 @@
 //   - registry: keyed and typed registries with selection, waiting, watching,
 //     balancing and fallback
 //   - utility: small packages of one idea each, such as cache, retry, timing,
-//     batch, task, command, tool, budget and text
+//     batch, task, command, tool, budget, text and stats
+//   - utility/otel: OpenTelemetry spans and metrics of everything above (a
+//     module of its own)
 //
 // # Wiring
 //
