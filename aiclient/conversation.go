@@ -113,8 +113,11 @@ func (c *Conversation) SendMessage(ctx context.Context, m Message) (t *Turn, err
 		return &Turn{}, err
 	}
 	defer c.end(r)
-	ctx, ended := c.startTurn(ctx)
-	defer func() { ended(t, err) }()
+	if c.opts.Trace.StartTurn != nil {
+		var ended func(*Turn, error)
+		ctx, ended = c.startTurn(ctx)
+		defer func() { ended(t, err) }()
+	}
 	m = clean(m)
 	entries := append(c.giveUp(), entry{Message: &m})
 	if err := c.save(ctx, r, entries...); err != nil {
@@ -141,8 +144,11 @@ func (c *Conversation) Continue(ctx context.Context) (t *Turn, err error) {
 		r.turn.Stop = StopNothing
 		return r.turn, nil
 	}
-	ctx, ended := c.startTurn(ctx)
-	defer func() { ended(t, err) }()
+	if c.opts.Trace.StartTurn != nil {
+		var ended func(*Turn, error)
+		ctx, ended = c.startTurn(ctx)
+		defer func() { ended(t, err) }()
+	}
 	c.mu.Lock()
 	cut := c.state.interrupted()
 	c.mu.Unlock()
@@ -289,14 +295,10 @@ func (c *Conversation) begin(ctx context.Context) (*run, error) {
 	return &run{turn: &Turn{}, loads: c.loads, pool: newPool()}, nil
 }
 
-// startTurn tells the trace of a turn. The function that it returns is to be
-// called when the turn is over.
+// startTurn calls StartTurn of the trace, which is not nil. The function that it
+// returns is to be called when the turn is over.
 func (c *Conversation) startTurn(ctx context.Context) (context.Context, func(*Turn, error)) {
-	var inner context.Context
-	var ended func(*Turn, error)
-	if c.opts.Trace.StartTurn != nil {
-		inner, ended = c.opts.Trace.StartTurn(ctx, c.chat.Model())
-	}
+	inner, ended := c.opts.Trace.StartTurn(ctx, c.chat.Model())
 	if ended == nil {
 		ended = func(*Turn, error) {}
 	}

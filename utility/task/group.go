@@ -201,9 +201,16 @@ func (g *Group) start(ctx context.Context, name string, fn func(context.Context)
 				freed()
 			}
 		}()
-		ctx, traced := g.opts.Trace.startTask(ctx, name)
+		var traced func(Outcome)
+		if g.opts.Trace.StartTask != nil {
+			ctx, traced = g.opts.Trace.startTask(ctx, name)
+		}
 		o := Outcome{Err: errGoexit} // unless protect returns
-		defer func() { traced(o) }()
+		defer func() {
+			if traced != nil {
+				traced(o)
+			}
+		}()
 		defer func() {
 			o.Took = time.Since(began)
 			o.Late = deliver(ctx, o.Err)

@@ -24,18 +24,12 @@ type Outcome struct {
 	Late bool  // after its caller had left, see [Abandon]
 }
 
-// startTask tells the trace that a task begins. It returns what the task runs in
-// and what to call with the outcome.
+// startTask calls StartTask, which is not nil. It returns what the task runs in
+// and what to call with the outcome, or nil.
 func (t *Trace) startTask(ctx context.Context, name string) (context.Context, func(Outcome)) {
-	inner, ended := ctx, func(Outcome) {}
-	if t.StartTask != nil {
-		derived, traced := t.StartTask(ctx, name)
-		if derived != nil {
-			inner = derived
-		}
-		if traced != nil {
-			ended = traced
-		}
+	inner, ended := t.StartTask(ctx, name)
+	if inner == nil {
+		inner = ctx
 	}
 	return inner, ended
 }
