@@ -167,3 +167,53 @@ func TestHistoryThatTheAPIWouldRefuse(t *testing.T) {
 	_, err = chat.Generate(t.Context(), &aiclient.Request{Messages: []aiclient.Message{aiclient.User("", aiclient.Image("video/mp4", []byte("x")))}})
 	assert.Equal(t, aiclient.ClassBadRequest, aiclient.ClassOf(err))
 }
+
+// TestThinkingThatNothingFollowsIsLeftOut checks replies that were cut off while
+// the model was thinking: the API refuses them, and the conversation with them.
+func TestThinkingThatNothingFollowsIsLeftOut(t *testing.T) {
+	thinking := aiclient.Part{Kind: aiclient.KindReasoning, Text: "hm", Provider: aiclient.NewProviderData("anthropic", map[string]string{"signature": "c2ln"})}
+	for name, test := range map[string]struct {
+		parts []aiclient.Part
+		kinds []string // of the blocks that are sent, nil for no message at all
+	}{
+		"only thinking":     {[]aiclient.Part{thinking}, nil},
+		"thinking at last":  {[]aiclient.Part{thinking, aiclient.Text("so"), thinking}, []string{"thinking", "text"}},
+		"thinking and text": {[]aiclient.Part{thinking, aiclient.Text("so")}, []string{"thinking", "text"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body, _ := sent(t, &aiclient.Request{Messages: append(user("x"), aiclient.Assistant(test.parts...), aiclient.User("go on"))})
+			var kinds []string
+			for _, m := range body["messages"].([]any) {
+				if m := m.(map[string]any); m["role"] == "assistant" {
+					for _, b := range m["content"].([]any) {
+						kinds = append(kinds, b.(map[string]any)["type"].(string))
+					}
+				}
+			}
+			assert.Equal(t, test.kinds, kinds)
+		})
+	}
+}
+
+// TestCallsOfAnotherModelGoOnWithoutThinking checks a turn that another model, or
+// one that did not think, began: the API refuses to think in the middle of it.
+func TestCallsOfAnotherModelGoOnWithoutThinking(t *testing.T) {
+	thinking := aiclient.Part{Kind: aiclient.KindReasoning, Text: "hm", Provider: aiclient.NewProviderData("anthropic", map[string]string{"signature": "c2ln"})}
+	call := aiclient.ToolCallPart(aiclient.ToolCall{ID: "1", Name: "f"})
+	results := aiclient.ToolResults(aiclient.ToolResult{CallID: "1", Name: "f", Text: "42"})
+	for name, test := range map[string]struct {
+		more   []aiclient.Message
+		thinks bool
+	}{
+		"own":          {[]aiclient.Message{aiclient.Assistant(thinking, call), results}, true},
+		"foreign":      {[]aiclient.Message{aiclient.Assistant(aiclient.Reasoning("hm"), call), results}, false},
+		"steered":      {[]aiclient.Message{aiclient.Assistant(call), results, aiclient.User("hurry")}, false},
+		"a turn later": {[]aiclient.Message{aiclient.Assistant(call), results, aiclient.Assistant(aiclient.Text("42")), aiclient.User("thanks")}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body, reply := sent(t, &aiclient.Request{Messages: append(user("x"), test.more...), Reasoning: aiclient.ReasoningOptions{Effort: "low"}})
+			assert.Equal(t, test.thinks, body["thinking"] != nil)
+			assert.Equal(t, test.thinks, len(reply.Warnings) == 0)
+		})
+	}
+}

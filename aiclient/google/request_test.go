@@ -100,3 +100,50 @@ func TestFunctionIDsGoBackOnlyWhenTheyCame(t *testing.T) {
 	assert.NotContains(t, body, id, "Google would not know an ID that we made up")
 	assert.Contains(t, body, `"functionResponse":{"name":"f","response":{"error":"1"}}`)
 }
+
+// TestForeignCallsHaveASignature checks that calls of another model reach models
+// that refuse calls without a signature, and that no other gets one made up.
+func TestForeignCallsHaveASignature(t *testing.T) {
+	own := aiclient.ToolCallPart(aiclient.ToolCall{ID: "1", Name: "f"})
+	own.Provider = aiclient.NewProviderData("google", map[string]string{"signature": "c2ln"})
+	foreign := aiclient.ToolCallPart(aiclient.ToolCall{ID: "1", Name: "f"})
+	second := aiclient.ToolCallPart(aiclient.ToolCall{ID: "2", Name: "f"})
+	const made = "skip_thought_signature_validator"
+	for name, test := range map[string]struct {
+		model string
+		first aiclient.Part
+		want  []string
+	}{
+		"own":       {"gemini-3-pro-preview", own, []string{"c2ln", ""}},
+		"foreign":   {"gemini-3-pro-preview", foreign, []string{made, ""}},
+		"later":     {"gemini-4-flash", foreign, []string{made, ""}},
+		"old model": {"gemini-2.5-flash", foreign, []string{"", ""}},
+		"another":   {"gemma-3-27b", foreign, []string{"", ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := aitest.NewServer(t, func(aitest.Request) aitest.Reply { return aitest.Text("ok") })
+			chat := google.New(google.Options{BaseURL: server.URL, HTTPClient: newClient(t)}).Chat(test.model)
+			_, err := chat.Generate(t.Context(), &aiclient.Request{Messages: []aiclient.Message{aiclient.User("x"), aiclient.Assistant(test.first, second),
+				aiclient.ToolResults(aiclient.ToolResult{CallID: "1", Name: "f"}, aiclient.ToolResult{CallID: "2", Name: "f"})}})
+			require.NoError(t, err)
+			var body struct {
+				Contents []struct {
+					Parts []struct {
+						Call      json.RawMessage `json:"functionCall"`
+						Signature string          `json:"thoughtSignature"`
+					}
+				}
+			}
+			require.NoError(t, json.Unmarshal(server.Requests()[0].Body, &body))
+			var got []string
+			for _, c := range body.Contents {
+				for _, p := range c.Parts {
+					if p.Call != nil {
+						got = append(got, p.Signature)
+					}
+				}
+			}
+			assert.Equal(t, test.want, got)
+		})
+	}
+}

@@ -3,6 +3,7 @@ package openai_test
 import (
 	"encoding/json"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -102,5 +103,33 @@ func TestTheCacheMarkMovesWithTheHistory(t *testing.T) {
 	assert.NotContains(t, string(messages[0].Content), "cache_control")
 	for _, m := range messagesTo(t, "groq", req) {
 		assert.NotContains(t, string(m.Content), "cache_control")
+	}
+}
+
+// TestReasoningThatNothingFollowsIsLeftOut checks replies that were cut off while
+// the model was thinking: the Responses API refuses reasoning without what it led
+// to.
+func TestReasoningThatNothingFollowsIsLeftOut(t *testing.T) {
+	reasoning := aiclient.Part{Kind: aiclient.KindReasoning, Provider: aiclient.NewProviderData("openai", map[string]string{"id": "rs_1", "encrypted": "c2ln"})}
+	for want, parts := range map[string][]aiclient.Part{
+		"user user":                   {reasoning},
+		"user reasoning message user": {reasoning, aiclient.Text("so"), reasoning},
+	} {
+		server := aitest.NewServer(t, func(aitest.Request) aitest.Reply { return aitest.Text("ok") })
+		chat := openai.New(openai.Options{BaseURL: server.URL, HTTPClient: newClient(t)}).Responses("gpt-5")
+		_, err := chat.Generate(t.Context(), &aiclient.Request{Messages: []aiclient.Message{aiclient.User("x"), aiclient.Assistant(parts...), aiclient.User("go on")}})
+		require.NoError(t, err)
+		var body struct {
+			Input []struct{ Type, Role string }
+		}
+		require.NoError(t, json.Unmarshal(server.Requests()[0].Body, &body))
+		var got []string
+		for _, item := range body.Input {
+			if item.Type == "" {
+				item.Type = item.Role
+			}
+			got = append(got, item.Type)
+		}
+		assert.Equal(t, want, strings.Join(got, " "))
 	}
 }
