@@ -20,8 +20,15 @@ func (c *Conversation) compactIfNeeded(ctx context.Context, r *run) error {
 	if c.opts.ContextLimit <= 0 || c.contextTokens() < c.compactAt() {
 		return nil
 	}
-	_, err := c.compact(ctx, r)
+	_, err := c.compact(ctx, r, c.keepRecent())
 	return err
+}
+
+func (c *Conversation) keepRecent() int {
+	if c.opts.KeepRecent > 0 {
+		return c.opts.KeepRecent
+	}
+	return DefaultKeepRecent
 }
 
 func (c *Conversation) compactAt() int64 {
@@ -98,14 +105,12 @@ func (c *Conversation) Compact(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	defer c.end(r)
-	return c.compact(ctx, r)
+	return c.compact(ctx, r, c.keepRecent())
 }
 
-func (c *Conversation) compact(ctx context.Context, r *run) (bool, error) {
-	keep := c.opts.KeepRecent
-	if keep <= 0 {
-		keep = DefaultKeepRecent
-	}
+// compact leaves the last keep messages alone. 0 means that even the output that
+// the model has not seen yet is dropped.
+func (c *Conversation) compact(ctx context.Context, r *run, keep int) (bool, error) {
 	c.mu.Lock()
 	s, epoch := c.state, c.epoch
 	c.mu.Unlock()
@@ -113,8 +118,12 @@ func (c *Conversation) compact(ctx context.Context, r *run) (bool, error) {
 		return false, nil
 	}
 	before := c.tokensOf(&s)
-	recent := recentFrom(s.messages, keep)
-	messages, changed := dropOutput(s.messages, recent)
+	recent := recentFrom(s.messages, max(keep, 1))
+	old := recent
+	if keep == 0 {
+		old = len(s.messages)
+	}
+	messages, changed := dropOutput(s.messages, old)
 	target := c.compactAt() * 3 / 4 // so that the next step does not compact again
 	if saved := estimate(s.messages) - estimate(messages); recent > 1 && (!changed || c.opts.ContextLimit > 0 && before-saved > target) {
 		summary, err := c.summarize(ctx, r, messages[:recent])

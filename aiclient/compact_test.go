@@ -143,3 +143,28 @@ func TestCompactOnRequest(t *testing.T) {
 	require.ErrorContains(t, err, "summarising the conversation: no")
 	assert.Len(t, c.Messages(), 7, "a failed summary loses nothing")
 }
+
+// TestARecentOutputThatIsTooLong checks that output too long for the model does
+// not end the conversation, however recent it is.
+func TestARecentOutputThatIsTooLong(t *testing.T) {
+	chat := &script{reply: func(_ context.Context, n int, req *aiclient.Request) ([]aiclient.Part, error) {
+		size := 0
+		for _, r := range lastResults(req.Messages) {
+			size += len(r.Text)
+		}
+		switch {
+		case size > 1000:
+			return nil, &aiclient.APIError{Provider: "script", Class: aiclient.ClassContextLength}
+		case n == 0:
+			return calls("echo", `{"text":"`+strings.Repeat("x", 2000)+`"}`), nil
+		}
+		return says("that was long"), nil
+	}}
+	c := aiclient.NewConversation(chat, aiclient.ConversationOptions{Tools: []tool.Tool{echo()}})
+	turn, err := c.Send(t.Context(), "read it")
+	require.NoError(t, err)
+	assert.Equal(t, "that was long", turn.Text)
+	assert.Contains(t, lastResults(c.Messages())[0].Text, "were dropped to save context")
+	assert.Equal(t, "read it", c.Messages()[0].Text())
+	require.NoError(t, aiclient.Validate(&aiclient.Request{Messages: c.Messages()}, aiclient.Rules{}))
+}

@@ -123,8 +123,9 @@ type ConversationOptions struct {
 	// 0 means [DefaultCompactAt].
 	CompactAt float64
 
-	// KeepRecent is how many of the last messages a compaction leaves alone. 0
-	// means [DefaultKeepRecent].
+	// KeepRecent is how many of the last messages a compaction leaves alone, as
+	// long as the model does not refuse the rest as too long still. 0 means
+	// [DefaultKeepRecent].
 	KeepRecent int
 
 	// Summarize replaces the messages by a text that holds what matters of

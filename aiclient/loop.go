@@ -155,16 +155,23 @@ func (c *Conversation) step(ctx context.Context, r *run) (err error) {
 	return nil
 }
 
-// ask sends the history to the model and records the reply. A history that
-// turns out to be too long is compacted once.
+// ask sends the history to the model and records the reply. A history that turns
+// out to be too long is compacted, more and more until the model takes it: output
+// that is too long must not end the conversation, however recent it is.
 func (c *Conversation) ask(ctx context.Context, r *run, s *Step) error {
-	for attempt := 0; ; attempt++ {
+	keep := c.keepRecent()
+	for {
 		err := c.askOnce(ctx, r, s)
-		if attempt > 0 || ClassOf(err) != ClassContextLength || len(s.Response.Message.Parts) > 0 {
+		if ClassOf(err) != ClassContextLength || len(s.Response.Message.Parts) > 0 {
 			return err
 		}
-		if shorter, cerr := c.compact(ctx, r); cerr != nil || !shorter {
-			return errors.Join(err, cerr)
+		shorter, failure := c.compact(ctx, r, keep)
+		for !shorter && failure == nil && keep > 0 {
+			keep /= 2
+			shorter, failure = c.compact(ctx, r, keep)
+		}
+		if !shorter {
+			return errors.Join(err, failure)
 		}
 	}
 }
