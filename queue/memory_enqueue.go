@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/tokenring-ai/tokenring-go/queue/internal/engine"
 )
 
 // enqueued is what a blocked Enqueue is told.
@@ -147,7 +149,7 @@ func (m *Memory) insert(it *Item, now int64) string {
 	n.seq = m.lastSeq
 	n.item = *it
 	n.item.Attempts, n.item.LastError = 0, ""
-	n.item.EnqueuedAt, n.item.FirstReceivedAt = timeAt(now), time.Time{}
+	n.item.EnqueuedAt, n.item.FirstReceivedAt = engine.TimeAt(now), time.Time{}
 	m.identify(n)
 	if it.Dedupe != "" {
 		m.dedupe.add(it.Dedupe, n.item.ID, now+int64(m.opts.DedupeWindow))

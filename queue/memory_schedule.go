@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/tokenring-ai/tokenring-go/queue/internal/engine"
 )
 
 // This file moves nodes between the states. Every function is called locked.
@@ -168,7 +170,7 @@ func (m *Memory) lease(n *node, now int64) Delivery {
 		m.stats.Redelivered++
 	}
 	if n.item.FirstReceivedAt.IsZero() {
-		n.item.FirstReceivedAt = timeAt(now)
+		n.item.FirstReceivedAt = engine.TimeAt(now)
 	}
 	wait := time.Duration(max(0, now-n.available))
 	m.stats.WaitTime += wait

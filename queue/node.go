@@ -1,7 +1,5 @@
 package queue
 
-import "time"
-
 // node is the memory engine's record of an item. Nodes live in slabs and are
 // reused; a slot number finds one without a map.
 type node struct {
@@ -254,11 +252,4 @@ func (r *readySet) dropTop() {
 		r.heap[most], r.heap[i] = r.heap[i], r.heap[most]
 		i = most
 	}
-}
-
-func timeAt(ns int64) time.Time {
-	if ns == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, ns)
 }

@@ -44,6 +44,21 @@ type Stats struct {
 	RunTime      time.Duration `json:"runTime"`  // sum over settled deliveries: delivered until settled
 }
 
+// Add adds the counters of d, which covers a part of the time or another queue.
+func (s *Stats) Add(d Stats) {
+	s.Enqueued += d.Enqueued
+	s.Deduplicated += d.Deduplicated
+	s.Received += d.Received
+	s.Redelivered += d.Redelivered
+	s.Acked += d.Acked
+	s.Retried += d.Retried
+	s.Expired += d.Expired
+	s.DeadLettered += d.DeadLettered
+	s.Dropped += d.Dropped
+	s.WaitTime += d.WaitTime
+	s.RunTime += d.RunTime
+}
+
 // MeanWait is the mean time that a delivered item had been available.
 func (s Stats) MeanWait() time.Duration { return mean(s.WaitTime, s.Received) }
 

@@ -10,6 +10,7 @@ import (
 	"container/list"
 
 	"github.com/tokenring-ai/tokenring-go/queue"
+	"github.com/tokenring-ai/tokenring-go/queue/internal/engine"
 )
 
 // A frame is the message of one transaction: its ID, the head of the state, and
@@ -78,8 +79,8 @@ func encode(id string, h *head, recs []record) []byte {
 				b = putString(b, s)
 			}
 			b = binary.AppendVarint(b, int64(it.Priority))
-			b = binary.AppendVarint(b, nanos(it.NotBefore))
-			b = binary.AppendVarint(b, nanos(it.EnqueuedAt))
+			b = binary.AppendVarint(b, engine.Nanos(it.NotBefore))
+			b = binary.AppendVarint(b, engine.Nanos(it.EnqueuedAt))
 			b = putString(b, it.Payload)
 			b = putString(b, it.Checkpoint)
 			b = binary.AppendUvarint(b, uint64(len(it.Headers)))
@@ -187,7 +188,7 @@ func decode(data []byte) (id string, h head, recs []record, err error) {
 
 func (r *reader) item() *queue.Item {
 	it := &queue.Item{ID: string(r.bytes()), Name: string(r.bytes()), Key: string(r.bytes()), Dedupe: string(r.bytes())}
-	it.Priority, it.NotBefore, it.EnqueuedAt = int(r.int()), timeAt(r.int()), timeAt(r.int())
+	it.Priority, it.NotBefore, it.EnqueuedAt = int(r.int()), engine.TimeAt(r.int()), engine.TimeAt(r.int())
 	it.Payload, it.Checkpoint = r.bytes(), r.bytes()
 	n := r.uint()
 	if n > uint64(len(r.b)) {

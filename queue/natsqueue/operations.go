@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tokenring-ai/tokenring-go/queue"
+	"github.com/tokenring-ai/tokenring-go/queue/internal/engine"
 )
 
 // overhead is what an item costs in a transaction besides its bytes, at most.
@@ -105,9 +106,9 @@ func (t *txn) enqueue(items []queue.Item) ([]string, error) {
 
 func (t *txn) add(it queue.Item) string {
 	it.State, it.Attempts, it.LastError, it.FirstReceivedAt = "", 0, "", time.Time{}
-	it.EnqueuedAt = timeAt(t.now)
+	it.EnqueuedAt = engine.TimeAt(t.now)
 	m := meta{available: t.now}
-	m.state, m.due = t.place(nanos(it.NotBefore))
+	m.state, m.due = t.place(engine.Nanos(it.NotBefore))
 	if t.s.keyNext(it.Key) != nil {
 		m.state, m.due = blocked, 0
 	}

@@ -2,10 +2,9 @@ package natsqueue
 
 import (
 	"container/list"
-	"strconv"
-	"time"
 
 	"github.com/tokenring-ai/tokenring-go/queue"
+	"github.com/tokenring-ai/tokenring-go/queue/internal/engine"
 )
 
 // The states of an item in the log. none is that of an item that is not there.
@@ -41,14 +40,14 @@ type entry struct {
 	log *list.Element // place in state.live
 }
 
-func (e *entry) notBefore() int64 { return nanos(e.body.NotBefore) }
+func (e *entry) notBefore() int64 { return engine.Nanos(e.body.NotBefore) }
 
 func (e *entry) item() queue.Item {
 	it := *e.body
 	if e.state < none {
 		it.State = stateNames[e.state]
 	}
-	it.Attempts, it.LastError, it.FirstReceivedAt = e.attempts, e.lastError, timeAt(e.first)
+	it.Attempts, it.LastError, it.FirstReceivedAt = e.attempts, e.lastError, engine.TimeAt(e.first)
 	return it
 }
 
@@ -231,26 +230,4 @@ func (s *state) needed(last uint64) uint64 {
 		return el.Value.(*live).pos
 	}
 	return last
-}
-
-func autoID(prefix string, seq int64) string { return prefix + "-" + strconv.FormatInt(seq, 36) }
-
-func timeAt(ns int64) time.Time {
-	if ns == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, ns)
-}
-
-// nanos is the inverse of timeAt; times beyond its range become its ends.
-func nanos(t time.Time) int64 {
-	switch {
-	case t.IsZero():
-		return 0
-	case t.Year() > 2200:
-		return 1<<63 - 1
-	case t.Year() < 1800:
-		return 1
-	}
-	return t.UnixNano()
 }

@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 
 	"github.com/tokenring-ai/tokenring-go/queue"
+	"github.com/tokenring-ai/tokenring-go/queue/internal/engine"
 )
 
 // txn is one transaction: it changes the state at once, and back if the log
@@ -77,7 +78,7 @@ func (t *txn) insert(body *queue.Item, m meta) *entry {
 	t.s.lastSeq++
 	seq := t.s.lastSeq
 	if body.ID == "" {
-		body.ID = autoID(t.s.prefix, seq)
+		body.ID = engine.AutoID(t.s.prefix, seq)
 	}
 	t.s.set(seq, body, m)
 	t.undo = append(t.undo, func() { t.s.set(seq, nil, meta{state: none}) })
@@ -177,18 +178,7 @@ func (t *txn) traceTime(fn func(queue.Item, time.Duration), it queue.Item, d tim
 func (t *txn) report() {
 	q := t.q
 	q.mu.Lock()
-	s, d := &q.stats, &t.stats
-	s.Enqueued += d.Enqueued
-	s.Deduplicated += d.Deduplicated
-	s.Received += d.Received
-	s.Redelivered += d.Redelivered
-	s.Acked += d.Acked
-	s.Retried += d.Retried
-	s.Expired += d.Expired
-	s.DeadLettered += d.DeadLettered
-	s.Dropped += d.Dropped
-	s.WaitTime += d.WaitTime
-	s.RunTime += d.RunTime
+	q.stats.Add(t.stats)
 	q.mu.Unlock()
 	for _, event := range t.events {
 		event()

@@ -146,18 +146,7 @@ func (b *batch) exec(st *sql.Stmt, args ...any) {
 func (b *batch) report() {
 	q := b.w.q
 	q.mu.Lock()
-	s, d := &q.stats, &b.stats
-	s.Enqueued += d.Enqueued
-	s.Deduplicated += d.Deduplicated
-	s.Received += d.Received
-	s.Redelivered += d.Redelivered
-	s.Acked += d.Acked
-	s.Retried += d.Retried
-	s.Expired += d.Expired
-	s.DeadLettered += d.DeadLettered
-	s.Dropped += d.Dropped
-	s.WaitTime += d.WaitTime
-	s.RunTime += d.RunTime
+	q.stats.Add(b.stats)
 	q.mu.Unlock()
 	for _, event := range b.events {
 		event()

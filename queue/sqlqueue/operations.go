@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tokenring-ai/tokenring-go/queue"
+	"github.com/tokenring-ai/tokenring-go/queue/internal/engine"
 )
 
 // bigBody is the size from which payloads are kept apart from their rows.
@@ -207,10 +208,10 @@ func (b *batch) dedupe(key string) (id string, ok bool) {
 
 func (b *batch) insert(it queue.Item, headers []byte) string {
 	b.state.lastSeq++
-	r := row{Item: it, seq: b.state.lastSeq, named: it.ID != "", notBefore: nanos(it.NotBefore)}
+	r := row{Item: it, seq: b.state.lastSeq, named: it.ID != "", notBefore: engine.Nanos(it.NotBefore)}
 	var id any = it.ID
 	if !r.named {
-		r.ID, id = autoID(b.state.prefix, r.seq), nil
+		r.ID, id = engine.AutoID(b.state.prefix, r.seq), nil
 	}
 	var due int64
 	r.state, due = b.place(r.notBefore)
@@ -230,7 +231,7 @@ func (b *batch) insert(it queue.Item, headers []byte) string {
 	}
 	b.stats.Enqueued++
 	if trace := b.w.q.opts.Trace.Enqueued; trace != nil {
-		r.State, r.EnqueuedAt = stateNames[r.state], timeAt(b.now)
+		r.State, r.EnqueuedAt = stateNames[r.state], engine.TimeAt(b.now)
 		b.trace(trace, r.Item)
 	}
 	return r.ID
@@ -274,10 +275,10 @@ func (b *batch) next() *row {
 	b.state.lastToken++
 	r.token = b.state.lastToken
 	r.Attempts++
-	first := nanos(r.FirstReceivedAt)
+	first := engine.Nanos(r.FirstReceivedAt)
 	if first == 0 {
 		first = b.now
-		r.FirstReceivedAt = timeAt(first)
+		r.FirstReceivedAt = engine.TimeAt(first)
 	}
 	b.exec(b.st.Lease, r.Attempts, r.token, b.now+int64(opts.Lease), b.now, first, r.seq)
 	b.count(ready, leased)

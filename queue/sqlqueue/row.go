@@ -4,11 +4,10 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/tokenring-ai/tokenring-go/queue"
+	"github.com/tokenring-ai/tokenring-go/queue/internal/engine"
 )
 
 // row is an item as it is in the file.
@@ -39,10 +38,10 @@ func (r *row) scan(scan func(...any) error, prefix string) error {
 	}
 	r.ID, r.named = id.String, id.Valid
 	if !r.named {
-		r.ID = autoID(prefix, r.seq)
+		r.ID = engine.AutoID(prefix, r.seq)
 	}
-	r.NotBefore = timeAt(r.notBefore)
-	r.EnqueuedAt, r.FirstReceivedAt = timeAt(enqueued), timeAt(first)
+	r.NotBefore = engine.TimeAt(r.notBefore)
+	r.EnqueuedAt, r.FirstReceivedAt = engine.TimeAt(enqueued), engine.TimeAt(first)
 	if r.state < 0 || r.state >= len(stateNames) {
 		return fmt.Errorf("%w: item %s has state %d", ErrCorrupt, r.ID, r.state)
 	}
@@ -96,41 +95,10 @@ func (b *batch) load(r *row) {
 
 // find returns an item by its ID, or nil.
 func (b *batch) find(id string) *row {
-	if seq, ok := parseID(b.state.prefix, id); ok {
+	if seq, ok := engine.ParseID(b.state.prefix, id); ok {
 		if r := b.one(b.st.BySeq, seq); r != nil && !r.named {
 			return r
 		}
 	}
 	return b.one(b.st.ByID, id)
-}
-
-func autoID(prefix string, seq int64) string { return prefix + "-" + strconv.FormatInt(seq, 36) }
-
-func parseID(prefix, id string) (seq int64, ok bool) {
-	number, ok := strings.CutPrefix(id, prefix+"-")
-	if !ok {
-		return 0, false
-	}
-	seq, err := strconv.ParseInt(number, 36, 64)
-	return seq, err == nil && autoID(prefix, seq) == id
-}
-
-func timeAt(ns int64) time.Time {
-	if ns == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, ns)
-}
-
-// nanos is the inverse of timeAt; times beyond its range become its ends.
-func nanos(t time.Time) int64 {
-	switch {
-	case t.IsZero():
-		return 0
-	case t.Year() > 2200:
-		return 1<<63 - 1
-	case t.Year() < 1800:
-		return 1
-	}
-	return t.UnixNano()
 }
