@@ -3,12 +3,12 @@ package inspect
 import (
 	"context"
 	"math"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/tokenring-ai/tokenring-go/agent"
+	"github.com/tokenring-ai/tokenring-go/utility/stats"
 )
 
 // Series is a line of a chart. Its functions are called about once a second, one
@@ -49,15 +49,9 @@ func ownSeries(m *agent.Manager) []Series {
 		{Chart: "Hooks", Name: "time", Unit: "ms",
 			Read: Milliseconds(func() time.Duration { return m.Stats().HookTime }),
 			Per:  func() float64 { return float64(m.Stats().HookRuns) }},
-		{Chart: "Goroutines", Name: "goroutines", Read: func() float64 { return float64(runtime.NumGoroutine()) }},
-		{Chart: "Memory", Name: "heap", Unit: "MiB", Read: heapMiB},
+		{Chart: "Goroutines", Name: "goroutines", Read: func() float64 { return float64(stats.ReadProcess().Goroutines) }},
+		{Chart: "Memory", Name: "heap", Unit: "MiB", Read: func() float64 { return float64(stats.ReadProcess().HeapBytes) / (1 << 20) }},
 	}
-}
-
-func heapMiB() float64 {
-	var stats runtime.MemStats
-	runtime.ReadMemStats(&stats)
-	return float64(stats.HeapInuse) / (1 << 20)
 }
 
 // points is how many readings are kept: five minutes at the default interval.
