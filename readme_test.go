@@ -58,10 +58,12 @@ func TestMarkdownCompiles(t *testing.T) {
 
 	blocks := 0
 	err = filepath.WalkDir(".", func(file string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && file != "." {
-			return cmpSkip(err)
-		}
-		if entry.IsDir() || filepath.Ext(file) != ".md" {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && file != "." && strings.HasPrefix(entry.Name(), "."):
+			return fs.SkipDir
+		case entry.IsDir() || filepath.Ext(file) != ".md":
 			return nil
 		}
 		data, err := os.ReadFile(file)
@@ -88,13 +90,6 @@ func TestMarkdownCompiles(t *testing.T) {
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-}
-
-func cmpSkip(err error) error {
-	if err != nil {
-		return err
-	}
-	return fs.SkipDir
 }
 
 // source makes a file of a block.
