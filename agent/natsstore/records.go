@@ -41,8 +41,18 @@ func (s *Store) tail(ctx context.Context, subject string) (tail, error) {
 	return tail{at: msg.Sequence, last: h.last(), head: h}, nil
 }
 
-// errMoved says that another message came first.
+// errMoved says that another message came first, or is about to.
 var errMoved = errors.New("the subject has moved on")
+
+// moved reports whether the server refused a message because its subject's last
+// message is not the expected one. A replicated stream answers with the second
+// code while another message of the subject waits for its majority, such as the
+// one of an earlier attempt whose answer was lost.
+func moved(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
 
 // publish writes data as the messages of one write behind t. It returns the
 // stream sequence of the first.
@@ -55,8 +65,7 @@ func (s *Store) publish(ctx context.Context, subject string, t tail, h head, dat
 		piece := data[i*s.chunk : min(len(data), (i+1)*s.chunk)]
 		ack, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Header: h.header(), Data: piece},
 			jetstream.WithExpectLastSequencePerSubject(at))
-		var api *jetstream.APIError
-		if errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
+		if moved(err) {
 			return 0, errMoved
 		}
 		if err != nil {
@@ -78,21 +87,18 @@ func (s *Store) Append(ctx context.Context, agentID string, rec agent.Record) er
 	subject := s.subject(agentID)
 	h := head{kind: kindRecord, seq: rec.Seq, write: rand.Text()}
 	err := s.again(ctx, func(ctx context.Context) error {
-		for {
-			t, err := s.tail(ctx, subject)
-			if err != nil {
-				return err
-			}
-			if t.head.write == h.write && t.last == rec.Seq {
-				return nil // written by an attempt whose answer was lost
-			}
-			if t.last >= rec.Seq {
-				return fmt.Errorf("the newest is %d: %w", t.last, agent.ErrConflict)
-			}
-			if _, err = s.publish(ctx, subject, t, h, rec.Data); !errors.Is(err, errMoved) {
-				return err
-			}
+		t, err := s.tail(ctx, subject)
+		if err != nil {
+			return err
 		}
+		if t.head.write == h.write && t.last == rec.Seq {
+			return nil // written by an attempt whose answer was lost
+		}
+		if t.last >= rec.Seq {
+			return fmt.Errorf("the newest is %d: %w", t.last, agent.ErrConflict)
+		}
+		_, err = s.publish(ctx, subject, t, h, rec.Data)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("natsstore: agent %s: append checkpoint %d: %w", agentID, rec.Seq, err)
@@ -185,29 +191,26 @@ func (s *Store) Replace(ctx context.Context, agentID string, upTo uint64, recs [
 	h := head{kind: kindAll, write: rand.Text()}
 	var first uint64
 	err := s.again(ctx, func(ctx context.Context) error {
-		for {
-			old, t, err := s.read(ctx, subject)
-			if err != nil {
-				return err
-			}
-			if t.head.write == h.write && t.head.part == t.head.parts {
-				first = t.from // an attempt whose answer was lost
-				return nil
-			}
-			all := slices.Clone(recs)
-			for _, rec := range old {
-				if rec.Seq > upTo {
-					all = append(all, rec)
-				}
-			}
-			h.seq = t.last
-			if len(all) > 0 {
-				h.seq = all[len(all)-1].Seq
-			}
-			if first, err = s.publish(ctx, subject, t, h, pack(all)); !errors.Is(err, errMoved) {
-				return err
+		old, t, err := s.read(ctx, subject)
+		if err != nil {
+			return err
+		}
+		if t.head.write == h.write && t.head.part == t.head.parts {
+			first = t.from // an attempt whose answer was lost
+			return nil
+		}
+		all := slices.Clone(recs)
+		for _, rec := range old {
+			if rec.Seq > upTo {
+				all = append(all, rec)
 			}
 		}
+		h.seq = t.last
+		if len(all) > 0 {
+			h.seq = all[len(all)-1].Seq
+		}
+		first, err = s.publish(ctx, subject, t, h, pack(all))
+		return err
 	})
 	if err == nil {
 		err = s.again(ctx, func(ctx context.Context) error {

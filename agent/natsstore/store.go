@@ -97,7 +97,7 @@ func Open(ctx context.Context, nc *nats.Conn, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// again repeats fn while the cluster cannot answer.
+// again repeats fn while the cluster cannot answer or another write comes first.
 func (s *Store) again(ctx context.Context, fn func(context.Context) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -114,7 +114,7 @@ func (s *Store) again(ctx context.Context, fn func(context.Context) error) error
 			return context.Cause(ctx)
 		}
 		if time.Now().Add(pause).After(deadline) {
-			return fmt.Errorf("no answer within %s: %w", s.wait, err)
+			return fmt.Errorf("no success within %s: %w", s.wait, err)
 		}
 		select {
 		case <-time.After(pause):
@@ -125,10 +125,11 @@ func (s *Store) again(ctx context.Context, fn func(context.Context) error) error
 }
 
 // passing reports whether an error is one of a cluster that is looking for a
-// leader or of a connection that is being made again.
+// leader, of a connection that is being made again or of a write that lost to
+// another.
 func passing(err error) bool {
 	for _, known := range []error{
-		context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrNoStreamResponse, nats.ErrDisconnected,
+		errMoved, context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrNoStreamResponse, nats.ErrDisconnected,
 		nats.ErrConnectionReconnecting, nats.ErrReconnectBufExceeded, jetstream.ErrNoStreamResponse, jetstream.ErrJetStreamNotEnabled,
 	} {
 		if errors.Is(err, known) {

@@ -176,6 +176,46 @@ func (c *cluster) urls() []string {
 	return urls
 }
 
+// TestClusterConflicts lets writers race for the same records of a replicated
+// stream, which refuses a message while another of its subject is under way.
+func TestClusterConflicts(t *testing.T) {
+	c := startCluster(t)
+	const writers, records = 4, 20
+	var stores []*natsstore.Store
+	for range writers {
+		store, err := natsstore.Open(t.Context(), connect(t, c.urls()...), natsstore.Options{Replicas: 3, Wait: time.Minute})
+		require.NoError(t, err)
+		stores = append(stores, store)
+	}
+	won := make([][]int, records+1)
+	for seq := 1; seq <= records; seq++ {
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		for w, store := range stores {
+			wg.Go(func() {
+				err := store.Append(context.Background(), "a", agent.Record{Seq: uint64(seq), Data: []byte(fmt.Sprint(w))})
+				if err != nil {
+					assert.ErrorIs(t, err, agent.ErrConflict)
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				won[seq] = append(won[seq], w)
+			})
+		}
+		wg.Wait()
+		require.Len(t, won[seq], 1, "record %d", seq)
+	}
+	seq := 0
+	for rec, err := range stores[0].Records(t.Context(), "a") {
+		require.NoError(t, err)
+		seq++
+		require.Equal(t, uint64(seq), rec.Seq)
+		require.Equal(t, fmt.Sprint(won[seq][0]), string(rec.Data))
+	}
+	require.Equal(t, records, seq)
+}
+
 // TestClusterLosesNothing takes nodes down and brings them back while records
 // are appended and replaced.
 func TestClusterLosesNothing(t *testing.T) {
