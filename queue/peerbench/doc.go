@@ -1,0 +1,15 @@
+// Package peerbench measures the engines of package queue beside their peers, all
+// in one run: the one in memory beside a channel and a ring, the one on SQLite
+// beside goqite, River, bbolt and a bare file, the one on JetStream beside
+// nats.go, and the cost of an operation at different depths.
+//
+// It is a module of its own and no part of the workspace, so that nobody else
+// sees its dependencies:
+//
+//	GOWORK=off go test -bench . -benchmem
+//	cd ../../examples/benchreport && GOWORK=off go run . -packages ../../queue/peerbench
+//
+// TOKENRING_LONG=1 adds a depth of a million. All that is durable syncs before it
+// acknowledges. An iteration is one item of one of the producers, all of which run
+// at once.
+package peerbench
