@@ -3,6 +3,7 @@ package database
 import (
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -64,6 +65,31 @@ func TestCheck(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestChecksRememberOnlyWhatPassed(t *testing.T) {
+	c := newChecks()
+	for range 2 {
+		st, err := c.check(Postgres, "SELECT ';'", false)
+		require.NoError(t, err)
+		assert.Equal(t, checked{sql: "SELECT ';'"}, st)
+		_, err = c.check(Postgres, "SELECT ';'", true)
+		require.ErrorIs(t, err, ErrRefused, "a query is no write")
+		_, err = c.check(Postgres, "SELECT `;`", false)
+		require.ErrorIs(t, err, ErrRefused)
+		_, err = c.check(MySQL, "SELECT `;`", false)
+		require.NoError(t, err, "dialects are apart")
+	}
+	assert.Equal(t, 2, c.passed.Len())
+	for i := range 2 * maxChecks {
+		_, err := c.check(SQLite, fmt.Sprintf("SELECT %d", i), false)
+		require.NoError(t, err)
+	}
+	assert.Equal(t, maxChecks, c.passed.Len())
+	c = newChecks()
+	_, err := c.check(SQLite, "SELECT '"+strings.Repeat("a", maxCheckedLen)+"'", false)
+	require.NoError(t, err)
+	assert.Zero(t, c.passed.Len(), "a long text is not kept")
 }
 
 // FuzzCheck looks for texts that pass although they hold a semicolon outside of

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 )
 
 // Errors of a service. They come wrapped; test with errors.Is.
@@ -31,6 +33,47 @@ type checked struct {
 	plain bool
 }
 
+// checks remembers texts that passed, because programs and agents send the same
+// ones again and again.
+type checks struct {
+	passed *lru.Cache[checkKey, checked]
+}
+
+type checkKey struct {
+	dialect Dialect
+	write   bool
+	sql     string
+}
+
+// What checks may take: 256 texts of 4 KiB at most.
+const (
+	maxChecks     = 256
+	maxCheckedLen = 4 << 10
+)
+
+func newChecks() checks {
+	passed, err := lru.New[checkKey, checked](maxChecks)
+	if err != nil {
+		panic("database: " + err.Error()) // the size is positive
+	}
+	return checks{passed}
+}
+
+func (c checks) check(d Dialect, sql string, write bool) (checked, error) {
+	if len(sql) > maxCheckedLen {
+		return d.check(sql, write)
+	}
+	key := checkKey{d, write, sql}
+	if st, ok := c.passed.Get(key); ok {
+		return st, nil
+	}
+	st, err := d.check(sql, write)
+	if err == nil {
+		c.passed.Add(key, st)
+	}
+	return st, err
+}
+
 // check refuses texts that are not one statement of the wanted kind in every
 // reading of the dialect. It is the second gate; the engine is the first.
 func (d Dialect) check(sql string, write bool) (checked, error) {
@@ -39,7 +82,7 @@ func (d Dialect) check(sql string, write bool) (checked, error) {
 		return checked{}, refused("it contains a NUL byte")
 	}
 	bare := strings.TrimRight(sql, "; \t\r\n")
-	for _, reading := range d.readings() {
+	for _, reading := range d.readings(sql) {
 		if err := d.checkReading(reading.scan(sql), write); err != nil {
 			return checked{}, err
 		}

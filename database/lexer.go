@@ -25,19 +25,26 @@ type lexing struct {
 }
 
 // readings returns every way in which a server of the dialect may read a
-// text, which depends on its settings. A check must hold in all of them.
-func (d Dialect) readings() []lexing {
+// text, which depends on its settings. A check must hold in all of them. They
+// differ in what a backslash does, so that most texts have one reading.
+func (d Dialect) readings(sql string) []lexing {
+	var plain, escaping lexing
 	switch d {
 	case Postgres: // standard_conforming_strings on and off
-		return []lexing{{dollar: true, nested: true, returns: true}, {dollar: true, nested: true, returns: true, backslash: true}}
+		plain = lexing{dollar: true, nested: true, returns: true}
+		escaping = plain
+		escaping.backslash = true
 	case MySQL: // sql_mode with and without NO_BACKSLASH_ESCAPES
-		m := lexing{backtick: true, hash: true, dashSpace: true, executable: true}
-		b := m
-		b.backslash, b.doubleSlash = true, true
-		return []lexing{m, b}
+		plain = lexing{backtick: true, hash: true, dashSpace: true, executable: true}
+		escaping = plain
+		escaping.backslash, escaping.doubleSlash = true, true
 	default:
 		return []lexing{{brackets: true, backtick: true}}
 	}
+	if strings.IndexByte(sql, '\\') < 0 {
+		return []lexing{plain}
+	}
+	return []lexing{plain, escaping}
 }
 
 // scan cuts a text into tokens, without comments. It reads every text: what

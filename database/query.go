@@ -20,7 +20,7 @@ func (s *Service) Query(ctx context.Context, provider, query string, args ...any
 	if err != nil {
 		return nil, err
 	}
-	st, err := p.Dialect.check(query, false)
+	st, err := s.checks.check(p.Dialect, query, false)
 	if err != nil {
 		return nil, s.refuse(p, query, fmt.Errorf("query database %q: %w", p.Name, err))
 	}
@@ -72,11 +72,13 @@ func (s *Service) readingSQLite(ctx context.Context, p *Provider, st checked, ar
 		return nil, err
 	}
 	defer conn.Close()
-	if _, err := conn.ExecContext(ctx, "PRAGMA query_only = ON"); err != nil {
+	// The pragma waits for nothing, so that drivers need not watch a context.
+	uncancelled := context.WithoutCancel(ctx)
+	if _, err := conn.ExecContext(uncancelled, "PRAGMA query_only = ON"); err != nil {
 		return nil, err
 	}
 	result, err := s.run(ctx, conn, st, args)
-	if _, off := conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA query_only = OFF"); off != nil {
+	if _, off := conn.ExecContext(uncancelled, "PRAGMA query_only = OFF"); off != nil {
 		// The pool must not hand a connection in an unknown state to a writer.
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 	}
@@ -135,7 +137,7 @@ func (s *Service) Execute(ctx context.Context, provider, statement string, args 
 	if !p.AllowWrites {
 		return nil, s.refuse(p, statement, fmt.Errorf("execute on database %q: %w", p.Name, ErrReadOnly))
 	}
-	st, err := p.Dialect.check(statement, true)
+	st, err := s.checks.check(p.Dialect, statement, true)
 	if err != nil {
 		return nil, s.refuse(p, statement, fmt.Errorf("execute on database %q: %w", p.Name, err))
 	}

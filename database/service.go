@@ -84,6 +84,7 @@ type Service struct {
 	opts      Options
 	providers *registry.Keyed[*Provider]
 	cache     *resultCache
+	checks    checks
 
 	queries, hits, writes, refused, failed, truncated atomic.Int64
 }
@@ -93,7 +94,7 @@ func New(opts Options) *Service {
 	opts.MaxRows = orDefault(opts.MaxRows, DefaultMaxRows)
 	opts.MaxBytes = orDefault(opts.MaxBytes, DefaultMaxBytes)
 	opts.Timeout = orDefault(opts.Timeout, DefaultTimeout)
-	s := &Service{opts: opts, providers: registry.NewKeyed[*Provider]("database")}
+	s := &Service{opts: opts, providers: registry.NewKeyed[*Provider]("database"), checks: newChecks()}
 	if opts.CacheTTL > 0 {
 		s.cache = newResultCache(orDefault(opts.CacheSize, 128), opts.CacheTTL)
 	}

@@ -56,10 +56,10 @@ func (s *Service) collect(rows *sql.Rows) (*Result, error) {
 		return nil, err
 	}
 	r := &Result{Columns: make([]Column, len(types))}
-	kinds := make([]string, len(types))
+	kinds := make([]kind, len(types))
 	for i, t := range types {
 		r.Columns[i] = Column{Name: t.Name(), Type: t.DatabaseTypeName()}
-		kinds[i] = strings.ToUpper(t.DatabaseTypeName())
+		kinds[i] = kindOf(r.Columns[i].Type)
 	}
 	bytes := 0
 	targets := make([]any, len(types))
@@ -95,30 +95,46 @@ func (s *Service) collect(rows *sql.Rows) (*Result, error) {
 	return r, rows.Close()
 }
 
-func isBinary(kind string) bool {
-	return strings.Contains(kind, "BLOB") || strings.Contains(kind, "BYTEA") || strings.Contains(kind, "BINARY")
+// kind is what a column's type says about values that a driver may deliver in
+// a form of their own.
+type kind uint8
+
+const (
+	plain   kind = iota
+	boolean      // an integer that is 0 or 1
+	binary       // bytes that are not text
+	float4       // a float64 with digits that are not there
+)
+
+func kindOf(databaseType string) kind {
+	name := strings.ToUpper(databaseType)
+	switch {
+	case name == "BOOL" || name == "BOOLEAN":
+		return boolean
+	case name == "FLOAT4":
+		return float4
+	case strings.Contains(name, "BLOB"), strings.Contains(name, "BYTEA"), strings.Contains(name, "BINARY"):
+		return binary
+	}
+	return plain
 }
 
-// exact turns what a driver delivers for a column of a kind into a [Value].
-func exact(v any, kind string) Value {
-	switch v := v.(type) {
+// exact turns what a driver delivers for a column into a [Value].
+func exact(value any, k kind) Value {
+	switch v := value.(type) {
+	case nil, bool, uint64, string, time.Time:
 	case []byte:
-		if isBinary(kind) || !utf8.Valid(v) {
-			return v
+		if k != binary && utf8.Valid(v) {
+			return string(v)
 		}
-		return string(v)
 	case int64:
-		if (kind == "BOOLEAN" || kind == "BOOL") && (v == 0 || v == 1) {
+		if k == boolean && (v == 0 || v == 1) {
 			return v == 1
 		}
-		return v
 	case float64:
-		if kind == "FLOAT4" { // a driver may widen it, which adds digits that are not there
+		if k == float4 {
 			return widened(float32(v))
 		}
-		return v
-	case nil, bool, uint64, string, time.Time:
-		return v
 	case float32:
 		return widened(v)
 	case int:
@@ -134,6 +150,7 @@ func exact(v any, kind string) Value {
 	default:
 		return fmt.Sprint(v)
 	}
+	return value // as it is, which spares the allocation of another interface value
 }
 
 // widened returns the float64 with the same shortest decimal form.
