@@ -224,12 +224,12 @@ func (s *Service) commitLocked(ctx context.Context, sc *scratch, opts CommitOpti
 // stage brings what is to be committed into the scratch index.
 func (s *Service) stage(ctx context.Context, sc *scratch, opts CommitOptions) error {
 	// git add would declare a conflict resolved, with its markers in the file.
-	unmerged, err := s.git(ctx, call{args: append([]string{"ls-files", "--unmerged", "-z", "--"}, opts.Paths...), index: sc.path})
+	unmerged, err := s.unmerged(ctx, sc.path, opts.Paths...)
 	if err != nil {
 		return err
 	}
-	if unmerged != "" {
-		return fmt.Errorf("%w in %s: resolve them and git add the files first", ErrConflict, strings.Join(unmergedPaths(unmerged), ", "))
+	if len(unmerged) > 0 {
+		return fmt.Errorf("%w in %s: resolve them and git add the files first", ErrConflict, strings.Join(unmerged, ", "))
 	}
 	if opts.Staged {
 		return nil
@@ -250,16 +250,6 @@ func (s *Service) stage(ctx context.Context, sc *scratch, opts CommitOptions) er
 		return fmt.Errorf("%w: the path is ignored by .gitignore: %w", ErrRefused, err)
 	}
 	return err
-}
-
-func unmergedPaths(out string) []string {
-	var paths []string
-	for record := range strings.SplitSeq(out, "\x00") {
-		if _, p, ok := strings.Cut(record, "\t"); ok && (len(paths) == 0 || paths[len(paths)-1] != p) {
-			paths = append(paths, p)
-		}
-	}
-	return paths
 }
 
 func nulList(paths []string) []byte {

@@ -38,7 +38,8 @@ var (
 	// output of the signing program.
 	ErrSigning = errors.New("signing failed")
 
-	// ErrConflict: an unresolved merge is in the way.
+	// ErrConflict: conflicts are not resolved, or a merge, rebase or the like is
+	// not concluded.
 	ErrConflict = errors.New("unresolved conflicts")
 
 	// ErrLocalChanges: uncommitted work is in the way and was not touched.

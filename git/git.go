@@ -2,6 +2,8 @@ package git
 
 import (
 	"context"
+	"crypto/sha1"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -131,6 +133,7 @@ type Service struct {
 	version   Version
 	bare      bool
 	shallow   bool
+	hashSize  int // of an object's name, in bytes
 
 	guard     atomic.Pointer[AutoCommit] // knows what a person had changed
 	anonymous atomic.Int64               // Unix second at which git was found to know nobody
@@ -167,16 +170,19 @@ func Open(ctx context.Context, dir string, opts Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.git(ctx, call{args: []string{"rev-parse", "--is-bare-repository", "--is-inside-work-tree", "--is-shallow-repository", "--absolute-git-dir"}})
+	out, err := s.git(ctx, call{args: []string{"rev-parse", "--is-bare-repository", "--is-inside-work-tree", "--is-shallow-repository", "--show-object-format", "--absolute-git-dir"}})
 	if err != nil {
 		return nil, openError(s.dir, err)
 	}
-	fields := strings.SplitN(strings.TrimSuffix(out, "\n"), "\n", 4)
-	if len(fields) != 4 {
+	fields := strings.SplitN(strings.TrimSuffix(out, "\n"), "\n", 5)
+	if len(fields) != 5 {
 		return nil, fmt.Errorf("git: open %s: unexpected answer of git rev-parse: %q", s.dir, out)
 	}
 	inside := fields[1] == "true"
-	s.bare, s.shallow, s.gitDir = fields[0] == "true", fields[2] == "true", fields[3]
+	s.bare, s.shallow, s.gitDir = fields[0] == "true", fields[2] == "true", fields[4]
+	if s.hashSize = sha1.Size; fields[3] == "sha256" {
+		s.hashSize = sha256.Size
+	}
 	s.commonDir = commonDir(s.gitDir)
 	switch {
 	case inside:

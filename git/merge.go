@@ -103,10 +103,8 @@ func (s *Service) merge(ctx context.Context, branch string, opts MergeOptions) (
 	if ours == "" {
 		return Merge{}, ErrUnborn
 	}
-	if unmerged, err := s.git(ctx, call{args: []string{"ls-files", "--unmerged", "-z"}}); err != nil {
+	if err := s.refuseUnfinished(ctx); err != nil {
 		return Merge{}, err
-	} else if unmerged != "" {
-		return Merge{}, fmt.Errorf("%w in %s: finish or abort that merge first", ErrConflict, strings.Join(unmergedPaths(unmerged), ", "))
 	}
 	if _, err := s.git(ctx, call{args: []string{"merge-base", "--is-ancestor", theirs, ours}}); err == nil {
 		return Merge{Hash: ours, UpToDate: true}, nil

@@ -103,10 +103,8 @@ func (s *Service) planRollback(ctx context.Context, opts RollbackOptions) (Rollb
 	if head == "" {
 		return Rollback{}, ErrUnborn
 	}
-	if unmerged, err := s.git(ctx, call{args: []string{"ls-files", "--unmerged", "-z"}}); err != nil {
+	if err := s.refuseUnfinished(ctx); err != nil {
 		return Rollback{}, err
-	} else if unmerged != "" {
-		return Rollback{}, fmt.Errorf("%w in %s: finish or abort the merge first", ErrConflict, strings.Join(unmergedPaths(unmerged), ", "))
 	}
 	r := Rollback{From: head}
 	if opts.To != "" {
