@@ -104,7 +104,7 @@ func (c *Conversation) Compact(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer c.end(r)
+	defer c.end()
 	return c.compact(ctx, r, c.keepRecent())
 }
 

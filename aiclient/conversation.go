@@ -112,7 +112,7 @@ func (c *Conversation) SendMessage(ctx context.Context, m Message) (t *Turn, err
 	if err != nil {
 		return &Turn{}, err
 	}
-	defer c.end(r)
+	defer c.end()
 	if c.opts.Trace.StartTurn != nil {
 		var ended func(*Turn, error)
 		ctx, ended = c.startTurn(ctx)
@@ -123,7 +123,7 @@ func (c *Conversation) SendMessage(ctx context.Context, m Message) (t *Turn, err
 	if err := c.save(ctx, r, entries...); err != nil {
 		return r.turn, err
 	}
-	return r.turn, c.loop(ctx, r)
+	return r.turn, c.drive(ctx, r)
 }
 
 // Continue goes on where a restored, aborted or failed conversation stopped.
@@ -139,7 +139,7 @@ func (c *Conversation) Continue(ctx context.Context) (t *Turn, err error) {
 	if err != nil {
 		return &Turn{}, err
 	}
-	defer c.end(r)
+	defer c.end()
 	if !c.Pending() {
 		r.turn.Stop = StopNothing
 		return r.turn, nil
@@ -157,7 +157,7 @@ func (c *Conversation) Continue(ctx context.Context) (t *Turn, err error) {
 			return r.turn, err
 		}
 	}
-	return r.turn, c.loop(ctx, r)
+	return r.turn, c.drive(ctx, r)
 }
 
 // Pending reports whether the history ends in a state that wants another call
@@ -235,66 +235,6 @@ func (c *Conversation) Drain(ctx context.Context) error {
 	}
 }
 
-// workers counts goroutines. Unlike a sync.WaitGroup it can be waited for while
-// others start.
-type workers struct {
-	mu   sync.Mutex
-	n    int
-	zero chan struct{} // closed when n becomes 0; nil when nobody waits
-}
-
-func (w *workers) start() {
-	w.mu.Lock()
-	w.n++
-	w.mu.Unlock()
-}
-
-func (w *workers) end() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.n--; w.n == 0 && w.zero != nil {
-		close(w.zero)
-		w.zero = nil
-	}
-}
-
-func (w *workers) idle() <-chan struct{} {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.n == 0 {
-		done := make(chan struct{})
-		close(done)
-		return done
-	}
-	if w.zero == nil {
-		w.zero = make(chan struct{})
-	}
-	return w.zero
-}
-
-// run is one turn in progress.
-type run struct {
-	turn    *Turn
-	loads   uint64
-	loops   loopDetector
-	invalid int // consecutive steps in which no call was valid
-	pool    *pool
-}
-
-func (c *Conversation) begin(ctx context.Context) (*run, error) {
-	if ctx.Err() != nil {
-		return nil, aborted(ctx)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.running {
-		return nil, ErrBusy
-	}
-	c.running = true
-	c.statsTurns.Add(1)
-	return &run{turn: &Turn{}, loads: c.loads, pool: newPool()}, nil
-}
-
 // startTurn calls StartTurn of the trace, which is not nil. The function that it
 // returns is to be called when the turn is over.
 func (c *Conversation) startTurn(ctx context.Context) (context.Context, func(*Turn, error)) {
@@ -311,13 +251,6 @@ func derived(ctx, inner context.Context) context.Context {
 		return inner
 	}
 	return ctx
-}
-
-func (c *Conversation) end(r *run) {
-	r.pool.close()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.running = false
 }
 
 // record makes entries part of the state. It fails when the state was replaced

@@ -23,8 +23,9 @@ const (
 )
 
 // ConversationOptions configure a [Conversation]. The zero value is a plain
-// chat without tools. Functions are called from the goroutine that runs the
-// turn, one at a time, unless they say otherwise.
+// chat without tools. Functions are called one at a time, in a goroutine of the
+// turn, unless they say otherwise. A panic in one goes on in the method that
+// started the turn.
 type ConversationOptions struct {
 	// System is the system prompt.
 	System string
@@ -145,8 +146,8 @@ type ConversationOptions struct {
 }
 
 // ConversationTrace is a set of optional functions that see what a conversation
-// does, in the manner of net/http/httptrace. They are called from the goroutine
-// that runs the turn, one at a time, and should return quickly.
+// does, in the manner of net/http/httptrace. They are called one at a time, in a
+// goroutine of the turn, and should return quickly.
 //
 // Those whose names begin with Start are for spans, which nest: they return a
 // context derived from ctx, in which the work then runs, and a function that is

@@ -10,13 +10,8 @@ import (
 )
 
 // loop runs steps until the turn is over.
-func (c *Conversation) loop(ctx context.Context, r *run) (err error) {
+func (c *Conversation) loop(ctx context.Context, r *run) error {
 	t := r.turn
-	defer func() {
-		if err != nil {
-			t.Stop = stopReason(err)
-		}
-	}()
 	began := time.Now()
 	maxSteps := c.opts.MaxSteps
 	if maxSteps == 0 {
@@ -27,7 +22,7 @@ func (c *Conversation) loop(ctx context.Context, r *run) (err error) {
 	c.mu.Unlock()
 	if open {
 		// The calls of a reply that an earlier process recorded.
-		if _, err := c.runTools(ctx, r); err != nil {
+		if err := c.runTools(ctx, r); err != nil {
 			return err
 		}
 	}
@@ -114,45 +109,70 @@ func (c *Conversation) finished(r *run) (bool, error) {
 	return false, nil
 }
 
+// openStep is the step in progress.
+type openStep struct {
+	*Step // nil between steps
+	ctx   context.Context
+	began time.Time
+	ended func(Step, error) // tells the trace; nil when it does not want to know
+}
+
 // step calls the model once and runs the calls of its reply. The step is part
 // of the turn also when it fails.
-func (c *Conversation) step(ctx context.Context, r *run) (err error) {
+func (c *Conversation) step(ctx context.Context, r *run) error {
 	t := r.turn
-	began := time.Now()
-	t.Steps = append(t.Steps, Step{Number: len(t.Steps) + 1, Response: &Response{}})
-	s := &t.Steps[len(t.Steps)-1]
+	t.Steps = append(t.Steps, Step{Number: len(t.Steps) + 1})
+	r.step = openStep{Step: &t.Steps[len(t.Steps)-1], ctx: ctx, began: time.Now()}
 	if c.opts.Trace.StartStep != nil {
-		inner, ended := c.opts.Trace.StartStep(ctx, s.Number)
-		ctx = derived(ctx, inner)
-		if ended != nil {
-			defer func() { ended(*s, err) }()
-		}
+		var inner context.Context
+		inner, r.step.ended = c.opts.Trace.StartStep(ctx, r.step.Number)
+		r.step.ctx = derived(ctx, inner)
 	}
-	if c.opts.Trace.StepEnd != nil {
-		defer func() { c.opts.Trace.StepEnd(ctx, *s, err) }()
-	}
-	defer func() { s.Duration = time.Since(began) }()
+	err := c.work(r.step.ctx, r)
+	c.endStep(r, err)
+	return err
+}
 
+// work does what a step consists of.
+func (c *Conversation) work(ctx context.Context, r *run) error {
+	s := r.step.Step
 	if err := c.compactIfNeeded(ctx, r); err != nil {
 		return err
 	}
 	if err := c.ask(ctx, r, s); err != nil {
 		return err
 	}
-	if len(s.Response.Calls()) > 0 {
-		results, err := c.runTools(ctx, r)
-		s.Results = results
-		if err != nil {
+	if s.Response.Message.hasCalls() {
+		if err := c.runTools(ctx, r); err != nil {
 			return err
 		}
 	}
 	if c.opts.AfterStep != nil {
-		s.Duration = time.Since(began)
+		s.Duration = time.Since(r.step.began)
 		if err := c.opts.AfterStep(ctx, *s); err != nil {
 			return fmt.Errorf("after step %d: %w", s.Number, err)
 		}
 	}
 	return nil
+}
+
+// endStep closes the step in progress, if there is one.
+func (c *Conversation) endStep(r *run, err error) {
+	s := r.step
+	if s.Step == nil {
+		return
+	}
+	r.step = openStep{}
+	if s.Response == nil {
+		s.Response = &Response{}
+	}
+	s.Duration = time.Since(s.began)
+	if c.opts.Trace.StepEnd != nil {
+		c.opts.Trace.StepEnd(s.ctx, *s.Step, err)
+	}
+	if s.ended != nil {
+		s.ended(*s.Step, err)
+	}
 }
 
 // ask sends the history to the model and records the reply. A history that turns
@@ -162,7 +182,7 @@ func (c *Conversation) ask(ctx context.Context, r *run, s *Step) error {
 	keep := c.keepRecent()
 	for {
 		err := c.askOnce(ctx, r, s)
-		if ClassOf(err) != ClassContextLength || len(s.Response.Message.Parts) > 0 {
+		if ClassOf(err) != ClassContextLength || s.Response != nil && len(s.Response.Message.Parts) > 0 {
 			return err
 		}
 		shorter, failure := c.compact(ctx, r, keep)
@@ -211,7 +231,7 @@ func (c *Conversation) askOnce(ctx context.Context, r *run, s *Step) error {
 	c.mu.Unlock()
 	reply.Message = encodable(uniqueCalls(reply.Message, n))
 	e := entry{Message: &reply.Message, Usage: &reply.Usage, Cost: s.Cost}
-	if len(reply.Calls()) > 0 {
+	if reply.Message.hasCalls() {
 		return c.record(r, e) // runTools saves it together with what starts first
 	}
 	return c.save(ctx, r, e)

@@ -2,6 +2,7 @@ package aiclient
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -108,6 +109,10 @@ func (m Message) Calls() []*ToolCall {
 		}
 	}
 	return calls
+}
+
+func (m Message) hasCalls() bool {
+	return slices.ContainsFunc(m.Parts, func(p Part) bool { return p.Kind == KindToolCall && p.Call != nil })
 }
 
 // jsonObject returns s as a JSON object, {} when it is blank or null, and

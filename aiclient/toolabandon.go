@@ -45,7 +45,7 @@ waiting:
 		switch {
 		case a.phase == phaseDone:
 		case !a.started.IsZero():
-			tr.settle(a, errorResult(a.call, "The call was cancelled while it ran. Its effect is unknown: it may have happened fully, partly or not at all."))
+			tr.settle(a, cancelledResult(a.call))
 		case a.interrupted:
 			tr.settle(a, lostResult(openCall{Started: true, call: a.call}, a.tool))
 		default:
@@ -59,6 +59,10 @@ waiting:
 		return tr.c.record(tr.r, tr.entries...)
 	}
 	return tr.save()
+}
+
+func cancelledResult(call *ToolCall) *ToolResult {
+	return errorResult(call, "The call was cancelled while it ran. Its effect is unknown: it may have happened fully, partly or not at all.")
 }
 
 func errorResult(call *ToolCall, text string) *ToolResult {

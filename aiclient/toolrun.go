@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -54,7 +52,8 @@ type toolEvent struct {
 }
 
 // toolRun runs the calls of one step. Its methods run in the goroutine of the
-// turn; only the tools themselves, and the question to the person, run beside.
+// turn, and so does a tool that runs alone; tools that run beside others or may
+// outlive their time, and the question to the person, have goroutines of their own.
 type toolRun struct {
 	c       *Conversation
 	ctx     context.Context // of the turn
@@ -71,31 +70,37 @@ type toolRun struct {
 	launch  []*activeCall
 }
 
-// runTools runs the open calls of the last reply and returns their results in
-// the order of the calls. When it returns, every call has its result in the
-// history, whatever the error.
-func (c *Conversation) runTools(ctx context.Context, r *run) ([]ToolResult, error) {
-	tr := c.newToolRun(ctx, r)
+// runTools runs the open calls of the last reply. When it returns, every call
+// has its result in the history, whatever the error.
+func (c *Conversation) runTools(ctx context.Context, r *run) error {
+	r.tools = c.newToolRun(ctx, r)
+	return r.tools.finish(r.tools.loop())
+}
+
+// finish hands the results to the step, in the order of the calls. When an error
+// ended the run, calls without a result get one first.
+func (tr *toolRun) finish(err error) error {
 	defer tr.cancel()
-	err := tr.loop()
 	if err != nil {
 		err = errors.Join(err, tr.abandon(err))
-		if ctx.Err() != nil {
-			err = aborted(ctx)
+		if tr.ctx.Err() != nil {
+			err = aborted(tr.ctx)
 		}
 	}
-	results := make([]ToolResult, len(tr.calls))
-	valid := false
-	for i, a := range tr.calls {
-		if a.result != nil {
-			results[i] = *a.result
+	r := tr.r
+	if r.step.Step != nil { // not of a reply that an earlier process recorded
+		r.step.Results = make([]ToolResult, len(tr.calls))
+		for i, a := range tr.calls {
+			if a.result != nil {
+				r.step.Results[i] = *a.result
+			}
 		}
-		valid = valid || !a.invalid
 	}
-	if r.invalid++; valid {
+	r.invalid++
+	if slices.ContainsFunc(tr.calls, func(a *activeCall) bool { return !a.invalid }) {
 		r.invalid = 0
 	}
-	return results, err
+	return err
 }
 
 // newToolRun sorts the open calls by what is to be done about them.
@@ -177,10 +182,17 @@ func (tr *toolRun) loop() error {
 		if tr.ctx.Err() != nil {
 			return aborted(tr.ctx)
 		}
-		for _, a := range tr.launch {
+		launch := tr.launch
+		tr.launch = tr.launch[:0]
+		if len(launch) == 1 && tr.running == 1 && !tr.asking && tr.timeout(launch[0]) <= 0 {
+			if err := tr.runHere(launch[0]); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, a := range launch {
 			tr.start(a)
 		}
-		tr.launch = tr.launch[:0]
 		if err := tr.wait(); err != nil {
 			return err
 		}
@@ -230,123 +242,6 @@ func (tr *toolRun) schedule() {
 		}
 		earlier = true
 	}
-}
-
-// ask lets a person decide on a call, unless a grant that came in the meantime
-// already does.
-func (tr *toolRun) ask(a *activeCall) {
-	c := tr.c
-	if !a.interrupted && c.opts.Policy.decide(a.tool.Name, a.effects, tr.grants, true) == Allow {
-		a.phase = phaseReady
-		return
-	}
-	a.phase = phaseAsking
-	tr.asking = true
-	approval := &Approval{
-		Call: *a.call, Annotations: a.tool.Annotations, Effects: a.effects, Interrupted: a.interrupted,
-	}
-	ctx, events := tr.work, tr.events
-	c.workers.start()
-	go func() {
-		defer c.workers.end()
-		decision, err := c.approve(ctx, a.tool, approval, a.args)
-		if err != nil {
-			decision = Decision{Reason: "nobody could be asked: " + err.Error()}
-		}
-		events <- toolEvent{a: a, approval: approval, decision: decision}
-	}()
-}
-
-func (c *Conversation) approve(ctx context.Context, t *tool.Tool, a *Approval, args json.RawMessage) (d Decision, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			c.logger.ErrorContext(ctx, "approval panicked", "tool", t.Name, "panic", p, "stack", string(debug.Stack()))
-			d, err = Decision{}, fmt.Errorf("the program failed: %v", p)
-		}
-	}()
-	if t.Preview != nil {
-		preview, err := t.Preview(ctx, args)
-		if err != nil {
-			preview = "No preview: " + err.Error()
-		}
-		a.Preview = preview
-	}
-	return c.opts.Approve(ctx, *a)
-}
-
-// start runs a call in a goroutine of its own.
-func (tr *toolRun) start(a *activeCall) {
-	c := tr.c
-	ctx, cancel := tr.work, context.CancelFunc(nil)
-	a.started = time.Now()
-	timeout, ok := c.opts.ToolTimeouts[a.call.Name]
-	if !ok {
-		timeout = c.opts.ToolTimeout
-	}
-	if timeout > 0 {
-		ctx, cancel = context.WithTimeoutCause(ctx, timeout, fmt.Errorf("tool %s timed out after %s", a.call.Name, timeout))
-		a.deadline = a.started.Add(timeout + abortGrace)
-	}
-	if c.opts.Trace.StartTool != nil {
-		var inner context.Context
-		inner, a.ended = c.opts.Trace.StartTool(ctx, *a.call)
-		ctx = derived(ctx, inner)
-	}
-	if c.opts.Trace.ToolStart != nil {
-		c.opts.Trace.ToolStart(ctx, *a.call)
-	}
-	c.toolCalls.Add(1)
-	events := tr.events
-	c.workers.start()
-	tr.r.pool.run(func() {
-		defer c.workers.end()
-		if cancel != nil {
-			defer cancel()
-		}
-		result, invalid := c.execute(ctx, a)
-		if !a.settled.CompareAndSwap(false, true) {
-			c.logger.Warn("result of an abandoned tool call discarded", "tool", a.call.Name,
-				"call", a.call.ID, "after", time.Since(a.started), "isError", result.IsError)
-			return
-		}
-		events <- toolEvent{a: a, result: result, invalid: invalid}
-	})
-}
-
-// execute makes one call. A panic becomes a result.
-func (c *Conversation) execute(ctx context.Context, a *activeCall) (result *ToolResult, invalid bool) {
-	defer func() {
-		if p := recover(); p != nil {
-			c.logger.ErrorContext(ctx, "tool panicked", "tool", a.call.Name, "panic", p, "stack", string(debug.Stack()))
-			result = errorResult(a.call, fmt.Sprintf("The tool failed internally: %v", p))
-		}
-	}()
-	if c.opts.BeforeTool != nil {
-		if err := c.opts.BeforeTool(ctx, *a.call); err != nil {
-			return errorResult(a.call, denied(err.Error())), false
-		}
-	}
-	res, err := a.tool.Call(ctx, a.args)
-	if err != nil {
-		if cause := context.Cause(ctx); cause != nil && ctx.Err() != nil {
-			err = fmt.Errorf("%w (%w)", err, cause)
-		}
-		_, invalid = errors.AsType[*tool.ArgumentError](err)
-		result = errorResult(a.call, err.Error())
-	} else {
-		result = &ToolResult{CallID: a.call.ID, Name: a.call.Name, Text: strings.ToValidUTF8(res.Text, "\uFFFD"), IsError: res.IsError}
-		for _, m := range res.Media {
-			result.Files = append(result.Files, File{MediaType: m.MediaType, Data: m.Data})
-		}
-	}
-	if c.opts.AfterTool != nil {
-		if err := c.opts.AfterTool(ctx, *a.call, result); err != nil {
-			result = errorResult(a.call, err.Error())
-		}
-		result.CallID, result.Name = a.call.ID, a.call.Name
-		result.Text = strings.ToValidUTF8(result.Text, "\uFFFD")
-	}
-	return result, invalid
 }
 
 // wait takes the next event, or gives up calls that are past their time.
@@ -402,34 +297,4 @@ func (tr *toolRun) handle(e toolEvent) {
 	tr.running--
 	e.a.invalid = e.invalid
 	tr.settle(e.a, e.result)
-}
-
-func (tr *toolRun) decided(e toolEvent) {
-	tr.asking = false
-	if tr.c.opts.Trace.Asked != nil {
-		tr.c.opts.Trace.Asked(tr.ctx, *e.approval, e.decision)
-	}
-	switch {
-	case !e.decision.Allow && e.a.interrupted:
-		lost := lostResult(openCall{Started: true, call: e.a.call}, e.a.tool)
-		if e.decision.Reason != "" {
-			lost.Text += " The person who was asked says: " + e.decision.Reason
-		}
-		tr.settle(e.a, lost)
-	case !e.decision.Allow:
-		tr.settle(e.a, errorResult(e.a.call, denied(e.decision.Reason)))
-	default:
-		e.a.phase = phaseReady
-		if e.decision.Remember {
-			effects := e.a.effects
-			if len(effects) == 0 {
-				effects = []tool.Effect{{}}
-			}
-			for _, effect := range effects {
-				g := grant{Tool: e.a.tool.Name, Kind: effect.Kind, Target: effect.Target}
-				tr.grants = append(tr.grants, g)
-				tr.entries = append(tr.entries, entry{Grant: &g})
-			}
-		}
-	}
 }
