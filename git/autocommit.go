@@ -60,7 +60,7 @@ type AutoCommit struct {
 	s    *Service
 	opts AutoCommitOptions
 
-	run sync.Mutex // one commit at a time
+	run mutex      // one commit at a time
 	mu  sync.Mutex // guards what follows
 	st  autoState
 	gen uint64
@@ -79,7 +79,7 @@ type autoState struct {
 // NewAutoCommit makes the hook. Call Begin before the agent's first write. From
 // then on the git_commit tool of the service spares the person's changes too.
 func NewAutoCommit(s *Service, opts AutoCommitOptions) *AutoCommit {
-	a := &AutoCommit{s: s, opts: opts, st: autoState{Disabled: opts.Disabled}}
+	a := &AutoCommit{s: s, opts: opts, run: newMutex(), st: autoState{Disabled: opts.Disabled}}
 	s.guard.Store(a)
 	return a
 }
@@ -117,8 +117,10 @@ func (a *AutoCommit) agentPaths(ctx context.Context, wanted []string) ([]string,
 // baseline, from an earlier call or a restored state, Begin keeps it: call it at
 // every start, or as a hook before each chat. Rebase takes a new one.
 func (a *AutoCommit) Begin(ctx context.Context) error {
-	a.run.Lock()
-	defer a.run.Unlock()
+	if err := a.run.lock(ctx); err != nil {
+		return fmt.Errorf("git: auto-commit: %w", err)
+	}
+	defer a.run.unlock()
 	a.mu.Lock()
 	begun := a.st.Begun && a.st.Root == a.s.root
 	a.mu.Unlock()
@@ -131,8 +133,10 @@ func (a *AutoCommit) Begin(ctx context.Context) error {
 // Rebase takes a new baseline: everything that differs from HEAD now counts as
 // the person's. Use it when a person has worked in the tree in between.
 func (a *AutoCommit) Rebase(ctx context.Context) error {
-	a.run.Lock()
-	defer a.run.Unlock()
+	if err := a.run.lock(ctx); err != nil {
+		return fmt.Errorf("git: auto-commit: %w", err)
+	}
+	defer a.run.unlock()
 	return a.rebase(ctx)
 }
 
@@ -191,8 +195,10 @@ func (s *Service) fileState(e Entry) string {
 // run after testing. It does nothing when they did not pass, when nothing
 // changed, or when AutoCommit is disabled.
 func (a *AutoCommit) AfterTesting(ctx context.Context) error {
-	a.run.Lock()
-	defer a.run.Unlock()
+	if err := a.run.lock(ctx); err != nil {
+		return fmt.Errorf("git: auto-commit: %w", err)
+	}
+	defer a.run.unlock()
 	a.mu.Lock()
 	disabled, begun := a.st.Disabled, a.st.Begun && a.st.Root == a.s.root
 	a.mu.Unlock()

@@ -26,7 +26,7 @@ type AutoSnapshot struct {
 	s    *Service
 	opts AutoSnapshotOptions
 
-	run sync.Mutex
+	run mutex
 	mu  sync.Mutex
 	st  snapshotState
 	gen uint64
@@ -46,7 +46,7 @@ func NewAutoSnapshot(s *Service, opts AutoSnapshotOptions) *AutoSnapshot {
 	if opts.MaxAge <= 0 {
 		opts.MaxAge = 7 * 24 * time.Hour
 	}
-	return &AutoSnapshot{s: s, opts: opts}
+	return &AutoSnapshot{s: s, opts: opts, run: newMutex()}
 }
 
 // Begin says that a new input begins; the reason, such as its text, becomes that
@@ -65,8 +65,10 @@ func (a *AutoSnapshot) Begin(reason string) {
 // input. Call it before every tool that may write. On an error nothing is saved,
 // and the tool should not run.
 func (a *AutoSnapshot) BeforeWrite(ctx context.Context) error {
-	a.run.Lock()
-	defer a.run.Unlock()
+	if err := a.run.lock(ctx); err != nil {
+		return fmt.Errorf("git: auto-snapshot: %w", err)
+	}
+	defer a.run.unlock()
 	a.mu.Lock()
 	taken, reason := a.st.Taken, a.st.Reason
 	a.mu.Unlock()

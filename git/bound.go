@@ -18,10 +18,11 @@ type patchSplitter struct {
 	total   int // what may still be kept
 	line    []byte
 	atStart bool
+	taken   int // patches that next has returned
 }
 
-func newPatchSplitter(files, limit int) *patchSplitter {
-	p := &patchSplitter{patches: make([][]byte, 0, min(files, 1024)), perFile: limit, total: 4 * limit, atStart: true}
+func newPatchSplitter(limit int) *patchSplitter {
+	p := &patchSplitter{perFile: limit, total: 4 * limit, atStart: true}
 	if limit < 0 {
 		p.perFile, p.total = int(^uint(0)>>1), int(^uint(0)>>1)
 	}
@@ -88,6 +89,15 @@ func (p *patchSplitter) end() {
 	if len(p.line) > 0 {
 		p.flush()
 	}
+}
+
+// next returns the patches in order, and how many bytes of each were not kept.
+func (p *patchSplitter) next() (patch string, cut int) {
+	if p.taken == len(p.patches) {
+		return "", 0
+	}
+	p.taken++
+	return string(p.patches[p.taken-1]), p.cut[p.taken-1]
 }
 
 // cutLargest shortens patches, the largest first and all to the same length,

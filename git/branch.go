@@ -2,6 +2,7 @@ package git
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -134,8 +135,10 @@ func (s *Service) CreateBranch(ctx context.Context, name, rev string) error {
 	if err != nil {
 		return fmt.Errorf("git: create branch %s: %w", name, err)
 	}
-	s.write.Lock()
-	defer s.write.Unlock()
+	if err := s.write.lock(ctx); err != nil {
+		return fmt.Errorf("git: create branch %s: %w", name, err)
+	}
+	defer s.write.unlock()
 	defer s.branches.forget()
 	if _, err := s.git(ctx, call{args: []string{"branch", "--no-track", "--", name, hash}, writes: true, env: s.reflogIdentity()}); err != nil {
 		return fmt.Errorf("git: create branch %s: %w", name, err)
@@ -182,9 +185,14 @@ func (s *Service) switchBranch(ctx context.Context, name string, create bool, po
 			policy = DirtyCarry
 		}
 	}
-	s.write.Lock()
-	defer s.write.Unlock()
+	if err := s.write.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer s.write.unlock()
 	defer s.branches.forget()
+	if err := s.refuseUnfinished(ctx); err != nil {
+		return nil, err
+	}
 	args := []string{"switch", "--quiet", "--no-guess", "--no-overwrite-ignore"}
 	if create {
 		args = append(args, "--create")
@@ -217,9 +225,35 @@ func (s *Service) switchBranch(ctx context.Context, name string, create bool, po
 		}
 	}
 	if _, err := s.git(ctx, call{args: append(args, name), writes: true, env: s.reflogIdentity()}); err != nil {
-		return backup, inTheWay(err)
+		err = inTheWay(err)
+		if backup == nil {
+			return nil, err
+		}
+		ctx := context.WithoutCancel(ctx)
+		if back := s.comeBack(ctx, *backup); back != nil {
+			return backup, errors.Join(err, back)
+		}
+		return nil, errors.Join(err, s.forget(ctx, *backup))
 	}
 	return backup, nil
+}
+
+// comeBack undoes setAside with the backup's own HEAD.
+func (s *Service) comeBack(ctx context.Context, backup Snapshot) error {
+	lock, err := s.lockIndex(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.release()
+	sc, err := s.newScratch()
+	if err != nil {
+		return err
+	}
+	defer sc.remove()
+	if err := s.bringBack(ctx, lock, sc, Snapshot{Commit: backup.Head, Head: backup.Head}, backup, nil); err != nil {
+		return fmt.Errorf("bring back what was set aside (backup %s holds it): %w", backup.ID, err)
+	}
+	return nil
 }
 
 // deletedBranch begins the reason of a backup that DeleteBranch makes.
@@ -235,8 +269,10 @@ func (s *Service) DeleteBranch(ctx context.Context, name string, force bool) err
 	if err != nil {
 		return fmt.Errorf("git: delete branch %s: %w", name, err)
 	}
-	s.write.Lock()
-	defer s.write.Unlock()
+	if err := s.write.lock(ctx); err != nil {
+		return fmt.Errorf("git: delete branch %s: %w", name, err)
+	}
+	defer s.write.unlock()
 	defer s.branches.forget()
 	flag := "--delete"
 	if force {

@@ -160,8 +160,8 @@ func (s *Service) commitWritten(ctx context.Context, opts CommitOptions, trailer
 		return Commit{}, s.nothing(opts)
 	}
 	message, source := s.messageFor(ctx, d)
-	if err := ctx.Err(); err != nil {
-		return Commit{}, err
+	if ctx.Err() != nil {
+		return Commit{}, ended(ctx)
 	}
 	return s.commitLocked(ctx, sc, opts, trailers, func(restaged *scratch) (string, MessageSource, error) {
 		if restaged != sc {
@@ -181,8 +181,10 @@ func (s *Service) commitWritten(ctx context.Context, opts CommitOptions, trailer
 // prepares a scratch index itself when there is none or when the index is not
 // the one any more that sc was copied from.
 func (s *Service) commitLocked(ctx context.Context, sc *scratch, opts CommitOptions, trailers []string, write func(*scratch) (string, MessageSource, error)) (Commit, error) {
-	s.write.Lock()
-	defer s.write.Unlock()
+	if err := s.write.lock(ctx); err != nil {
+		return Commit{}, err
+	}
+	defer s.write.unlock()
 	lock, err := s.lockIndex(ctx)
 	if err != nil {
 		return Commit{}, err

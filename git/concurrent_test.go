@@ -173,3 +173,23 @@ func TestKilledInTheMiddle(t *testing.T) {
 	}
 	r.run("fsck", "--strict")
 }
+
+// A call waits for another one that changes the repository, but not longer than
+// its context lets it.
+func TestWaitForAnotherCallIsCancellable(t *testing.T) {
+	t.Parallel()
+	r := busy(t)
+	why := errors.New("the person left")
+	require.NoError(t, r.write.lock(t.Context()))
+	for _, name := range []string{"Commit", "Snapshot", "Prune", "Rollback", "Note", "CreateBranch", "SwitchBranch", "DeleteBranch", "Merge", "AddWorktree", "PruneWorktrees", "Auto-snapshot"} {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, why)
+		err := changes(r)[name](ctx)
+		cancel()
+		require.ErrorIs(t, err, context.DeadlineExceeded, name)
+		require.ErrorIs(t, err, why, name)
+	}
+	r.write.unlock()
+	_, err := r.Snapshot(t.Context(), "")
+	require.NoError(t, err)
+	r.noScratchLeft()
+}

@@ -1,6 +1,7 @@
 package git
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -160,38 +161,61 @@ func (c diffCall) args(format ...string) []string {
 var hugeFiles = []string{"core.bigFileThreshold=1m"}
 
 func (s *Service) diff(ctx context.Context, c diffCall) (*Diff, error) {
-	out, err := s.git(ctx, call{args: c.args("--raw", "--numstat", "-z"), index: c.index, config: hugeFiles})
-	if err != nil {
-		return nil, err
-	}
-	files, _, err := parseRawNumstat(out)
-	if err != nil {
-		return nil, err
-	}
-	d := &Diff{Files: files}
-	for _, f := range files {
-		d.Added += f.Added
-		d.Removed += f.Removed
-	}
-	if c.opts.StatOnly || len(files) == 0 {
-		return d, nil
-	}
 	limit := c.opts.MaxBytes
 	if limit == 0 {
 		limit = defaultMaxDiff
 	}
-	split := newPatchSplitter(len(files), limit)
-	if _, err := s.git(ctx, call{args: c.args("--patch"), index: c.index, config: hugeFiles, onStdout: split.write}); err != nil {
+	formats := []string{"--raw", "--numstat", "-z"}
+	if !c.opts.StatOnly {
+		formats = append(formats, "--patch")
+	}
+	out := diffOutput{patches: newPatchSplitter(limit)}
+	if _, err := s.git(ctx, call{args: c.args(formats...), index: c.index, config: hugeFiles, onStdout: out.write}); err != nil {
 		return nil, err
 	}
-	split.end()
+	out.patches.end()
+	files, _, err := parseRawNumstat(string(out.records))
+	if err != nil {
+		return nil, err
+	}
+	d := &Diff{Files: files}
 	for i := range files {
-		if i < len(split.patches) && (c.skip == nil || !c.skip(files[i])) {
-			files[i].Patch, files[i].Cut = string(split.patches[i]), split.cut[i]
+		f := &files[i]
+		d.Added += f.Added
+		d.Removed += f.Removed
+		patch, cut := out.patches.next()
+		if f.Status == 'T' { // as a removal and an addition
+			added, more := out.patches.next()
+			patch, cut = patch+added, cut+more
+		}
+		if c.skip == nil || !c.skip(*f) {
+			f.Patch, f.Cut = patch, cut
 		}
 	}
 	cutLargest(files, limit)
 	return d, nil
+}
+
+// diffOutput takes the records of a diff, which end in NUL, and after an empty
+// one its patches. Both come from one process, so that they tell of one state.
+type diffOutput struct {
+	records  []byte
+	patching bool
+	patches  *patchSplitter
+}
+
+func (o *diffOutput) write(data []byte) {
+	if o.patching {
+		o.patches.write(data)
+		return
+	}
+	from := max(len(o.records)-1, 0)
+	o.records = append(o.records, data...)
+	if i := bytes.Index(o.records[from:], []byte{0, 0}); i >= 0 {
+		o.patching = true
+		o.patches.write(o.records[from+i+2:])
+		o.records = o.records[:from+i+1]
+	}
 }
 
 // parseRawNumstat reads the output of git diff --raw --numstat -z: first a

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -137,7 +136,7 @@ type Service struct {
 
 	guard     atomic.Pointer[AutoCommit] // knows what a person had changed
 	anonymous atomic.Int64               // Unix second at which git was found to know nobody
-	write     sync.Mutex                 // serialises calls that change the repository
+	write     mutex                      // serialises calls that change the repository
 	messages  messageCache
 	branches  branchCache
 	stats     struct {
@@ -248,7 +247,7 @@ func newService(ctx context.Context, dir string, opts Options) (*Service, error)
 	case !info.IsDir():
 		return nil, fmt.Errorf("git: open %s: not a directory", abs)
 	}
-	s := &Service{opts: opts, env: environment(opts), dir: abs, root: abs}
+	s := &Service{opts: opts, env: environment(opts), dir: abs, root: abs, write: newMutex()}
 	out, err := s.line(ctx, "version")
 	if err != nil {
 		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {

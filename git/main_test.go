@@ -84,13 +84,20 @@ func (r *repo) exists(name string) bool {
 // run is plain git, as a person would run it.
 func (r *repo) run(args ...string) string { return runIn(r.t, r.dir, args...) }
 
-func runIn(t testing.TB, dir string, args ...string) string {
-	t.Helper()
+// try is run for commands that stop half way, such as a merge with conflicts.
+func (r *repo) try(args ...string) { _ = person(r.dir, args...).Run() }
+
+func person(dir string, args ...string) *exec.Cmd {
 	cmd := exec.Command("git", args...)
 	cmd.Dir = dir
 	cmd.Env = append(append(os.Environ(), isolated...), "GIT_AUTHOR_NAME=Person", "GIT_AUTHOR_EMAIL=person@example.org",
 		"GIT_COMMITTER_NAME=Person", "GIT_COMMITTER_EMAIL=person@example.org")
-	out, err := cmd.CombinedOutput()
+	return cmd
+}
+
+func runIn(t testing.TB, dir string, args ...string) string {
+	t.Helper()
+	out, err := person(dir, args...).CombinedOutput()
 	require.NoError(t, err, "git %v: %s", args, out)
 	return strings.TrimRight(string(out), "\n")
 }

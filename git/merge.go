@@ -94,8 +94,10 @@ func (s *Service) merge(ctx context.Context, branch string, opts MergeOptions) (
 	if err != nil {
 		return Merge{}, err
 	}
-	s.write.Lock()
-	defer s.write.Unlock()
+	if err := s.write.lock(ctx); err != nil {
+		return Merge{}, err
+	}
+	defer s.write.unlock()
 	ours, err := s.head(ctx)
 	if err != nil {
 		return Merge{}, err

@@ -25,22 +25,30 @@ func (s *Service) RestoreSnapshot(ctx context.Context, id string, paths ...strin
 	if err != nil {
 		return Snapshot{}, err
 	}
-	s.write.Lock()
-	defer s.write.Unlock()
+	if err := s.write.lock(ctx); err != nil {
+		return Snapshot{}, fmt.Errorf("git: restore snapshot %s: %w", id, err)
+	}
+	defer s.write.unlock()
+	// Before anything changes, so that another process cannot stop it half way.
+	lock, err := s.lockIndex(ctx)
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("git: restore snapshot %s: %w", id, err)
+	}
+	defer lock.release()
 	now, sc, err := s.save(ctx, "before restoring "+id, true)
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("git: restore snapshot %s: %w", id, err)
 	}
 	defer sc.remove()
-	if err := s.bringBack(ctx, sc, now, snap, paths); err != nil {
+	if err := s.bringBack(ctx, lock, sc, now, snap, paths); err != nil {
 		return now, fmt.Errorf("git: restore snapshot %s (the state before is kept as %s): %w", id, now.ID, err)
 	}
 	return now, nil
 }
 
 // bringBack changes the files from those of now, which sc holds, to those of
-// target.
-func (s *Service) bringBack(ctx context.Context, sc *scratch, now, target Snapshot, paths []string) error {
+// target, and the index where the whole of it is asked for.
+func (s *Service) bringBack(ctx context.Context, lock *indexLock, sc *scratch, now, target Snapshot, paths []string) error {
 	tree := target.Commit + "^{tree}"
 	if len(paths) > 0 {
 		var err error
@@ -64,11 +72,6 @@ func (s *Service) bringBack(ctx context.Context, sc *scratch, now, target Snapsh
 	if _, err := s.git(ctx, c); err != nil {
 		return fmt.Errorf("restore the index: %w", err)
 	}
-	lock, err := s.lockIndex(ctx)
-	if err != nil {
-		return err
-	}
-	defer lock.release()
 	return lock.install(sc)
 }
 

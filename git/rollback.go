@@ -62,8 +62,25 @@ func (s *Service) rollback(ctx context.Context, opts RollbackOptions) (Rollback,
 	if err := s.needWorktree("rollback"); err != nil {
 		return Rollback{}, err
 	}
-	s.write.Lock()
-	defer s.write.Unlock()
+	r, err := s.takeBack(ctx, opts)
+	if err != nil {
+		return r, err
+	}
+	r.Checkpoint = s.checkpointOf(ctx, r.To)
+	if opts.Restore != nil && r.Checkpoint != "" {
+		if err := opts.Restore(ctx, r.Checkpoint); err != nil {
+			return r, fmt.Errorf("the code went back to %s, but checkpoint %s could not be restored: %w", r.To[:10], r.Checkpoint, err)
+		}
+	}
+	return r, nil
+}
+
+// takeBack moves HEAD and the files.
+func (s *Service) takeBack(ctx context.Context, opts RollbackOptions) (Rollback, error) {
+	if err := s.write.lock(ctx); err != nil {
+		return Rollback{}, err
+	}
+	defer s.write.unlock()
 	r, err := s.planRollback(ctx, opts)
 	if err != nil {
 		return Rollback{}, err
@@ -73,25 +90,21 @@ func (s *Service) rollback(ctx context.Context, opts RollbackOptions) (Rollback,
 		return Rollback{}, err
 	}
 	sc.remove()
+	err = s.moveHead(ctx, r.From, r.To, "rollback")
+	if errors.Is(err, ErrLocalChanges) && opts.SetAside {
+		err = s.setAside(ctx, backup, r.To)
+	} else if errors.Is(err, ErrLocalChanges) {
+		err = fmt.Errorf("%w: commit them, or set SetAside to keep them in the backup only", err)
+	}
+	switch {
+	case errors.Is(err, ErrLocalChanges):
+		// Nothing was changed, so that the backup would only be in the way of Undo.
+		return Rollback{}, errors.Join(err, s.forget(context.WithoutCancel(ctx), backup))
+	case err != nil:
+		err = fmt.Errorf("%w (backup %s holds the state before)", err, backup.ID)
+	}
 	r.Backup = backup
-	if err := s.moveHead(ctx, r.From, r.To, "rollback"); err != nil {
-		if !errors.Is(err, ErrLocalChanges) {
-			return r, err
-		}
-		if !opts.SetAside {
-			return r, fmt.Errorf("%w: commit them, or set SetAside to keep them in the backup only", err)
-		}
-		if err := s.setAside(ctx, backup, r.To); err != nil {
-			return r, err
-		}
-	}
-	r.Checkpoint = s.checkpointOf(ctx, r.To)
-	if opts.Restore != nil && r.Checkpoint != "" {
-		if err := opts.Restore(ctx, r.Checkpoint); err != nil {
-			return r, fmt.Errorf("the code went back to %s, but checkpoint %s could not be restored: %w", r.To[:10], r.Checkpoint, err)
-		}
-	}
-	return r, nil
+	return r, err
 }
 
 // planRollback finds the target and the commits in between.
@@ -173,8 +186,9 @@ func (s *Service) refusePushed(ctx context.Context, rev, what string) error {
 // with ErrLocalChanges, and without any change, when these are in the way.
 func (s *Service) moveHead(ctx context.Context, from, to, why string) error {
 	c := call{args: []string{"read-tree", "-m", "-u", from, to}, writes: true, noHooks: true}
-	// Files whose times changed but not their content must not look changed.
-	if _, err := s.git(ctx, call{args: []string{"update-index", "-q", "--refresh"}, writes: true, noHooks: true}); err != nil && exitCode(err) != 1 {
+	// Files whose times changed but not their content must not look changed. With
+	// -q git would not say that the index is locked.
+	if _, err := s.git(ctx, call{args: []string{"update-index", "--refresh"}, writes: true, noHooks: true}); err != nil && exitCode(err) != 1 {
 		return err
 	}
 	if err := s.protectIgnored(ctx, "", from, to); err != nil {
@@ -195,6 +209,11 @@ func (s *Service) moveHead(ctx context.Context, from, to, why string) error {
 // setAside makes the working tree equal the commit, after backup has saved all
 // that differs. Ignored files are still in nobody's backup: they stop it.
 func (s *Service) setAside(ctx context.Context, backup Snapshot, to string) error {
+	lock, err := s.lockIndex(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.release()
 	sc, err := s.newScratch()
 	if err != nil {
 		return err
@@ -212,17 +231,13 @@ func (s *Service) setAside(ctx context.Context, backup Snapshot, to string) erro
 	if _, err := s.git(ctx, c); err != nil {
 		return inTheWay(err)
 	}
-	lock, err := s.lockIndex(ctx)
-	if err != nil {
-		return err
-	}
-	defer lock.release()
-	if err := lock.install(sc); err != nil {
-		return err
-	}
 	defer s.branches.forget()
-	_, err = s.git(ctx, call{args: []string{"update-ref", "-m", "tokenring: rollback", "HEAD", to}, writes: true, env: s.reflogIdentity()})
-	return err
+	if _, err = s.git(ctx, call{args: []string{"update-ref", "-m", "tokenring: rollback", "HEAD", to, backup.Head}, writes: true, env: s.reflogIdentity()}); err != nil {
+		c.args = []string{"read-tree", "-m", "-u", to, backup.Commit + "^{tree}"}
+		_, undo := s.git(context.WithoutCancel(ctx), c)
+		return errors.Join(err, undo)
+	}
+	return lock.install(sc)
 }
 
 // reflogIdentity is needed where no identity is configured: a reflog entry has
@@ -262,33 +277,58 @@ func (s *Service) Undo(ctx context.Context, id string) (Snapshot, error) {
 		// DeleteBranch touched nothing but the branch.
 		return target, s.CreateBranch(ctx, target.Branch, target.Head)
 	}
-	s.write.Lock()
-	defer s.write.Unlock()
-	now, sc, err := s.save(ctx, "before undo to "+id, true)
-	if err != nil {
+	if err := s.write.lock(ctx); err != nil {
 		return Snapshot{}, fmt.Errorf("git: undo %s: %w", id, err)
 	}
-	defer sc.remove()
-	switch {
-	case target.Head == "" && now.Head != "":
-		return now, fmt.Errorf("git: undo %s: %w: it was taken before the first commit; RestoreSnapshot brings back its files", id, ErrRefused)
-	case target.Branch != now.Branch:
-		return now, fmt.Errorf("git: undo %s: %w: it was taken on branch %q, but %q is checked out; switch first, or use RestoreSnapshot for the files", id, ErrRefused, target.Branch, now.Branch)
+	defer s.write.unlock()
+	now, err := s.undo(ctx, target)
+	if err != nil {
+		return now, fmt.Errorf("git: undo %s: %w", id, err)
 	}
+	return now, nil
+}
+
+// undo goes back to target. The caller holds the write lock.
+func (s *Service) undo(ctx context.Context, target Snapshot) (Snapshot, error) {
+	branch, err := s.currentBranch(ctx)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	if target.Branch != branch {
+		return Snapshot{}, fmt.Errorf("%w: it was taken on branch %q, but %q is checked out; switch first, or use RestoreSnapshot for the files", ErrRefused, target.Branch, branch)
+	}
+	if head, err := s.head(ctx); err != nil {
+		return Snapshot{}, err
+	} else if target.Head == "" && head != "" {
+		return Snapshot{}, fmt.Errorf("%w: it was taken before the first commit; RestoreSnapshot brings back its files", ErrRefused)
+	}
+	if err := s.refuseUnfinished(ctx); err != nil {
+		return Snapshot{}, err
+	}
+	lock, err := s.lockIndex(ctx)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	defer lock.release()
+	now, sc, err := s.save(ctx, "before undo to "+target.ID, true)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	defer sc.remove()
 	if target.Head != now.Head {
 		if _, err := s.git(ctx, call{args: []string{"update-ref", "-m", "tokenring: undo", "HEAD", target.Head, now.Head}, writes: true, env: s.reflogIdentity()}); err != nil {
-			return now, fmt.Errorf("git: undo %s: %w", id, err)
+			return now, err
 		}
 		s.branches.forget()
 	}
 	moved := now
 	moved.Head = target.Head
-	if err := s.bringBack(ctx, sc, moved, target, nil); err != nil {
+	if err := s.bringBack(ctx, lock, sc, moved, target, nil); err != nil {
 		if target.Head != now.Head {
 			_, back := s.git(context.WithoutCancel(ctx), call{args: []string{"update-ref", "-m", "tokenring: undo failed", "HEAD", now.Head, target.Head}, writes: true, env: s.reflogIdentity()})
 			err = errors.Join(err, back)
 		}
-		return now, fmt.Errorf("git: undo %s: %w", id, err)
+		return now, err
 	}
 	return now, nil
 }
@@ -305,8 +345,10 @@ func (s *Service) NoteCheckpoint(ctx context.Context, rev, checkpoint string) er
 	if checkpoint == "" || strings.ContainsAny(checkpoint, "\n\r\x00") {
 		return fmt.Errorf("git: note checkpoint %q: %w", checkpoint, ErrInvalidName)
 	}
-	s.write.Lock()
-	defer s.write.Unlock()
+	if err := s.write.lock(ctx); err != nil {
+		return fmt.Errorf("git: note checkpoint on %s: %w", rev, err)
+	}
+	defer s.write.unlock()
 	c := call{args: []string{"notes", "--ref=" + checkpointNotes, "add", "--force", "--file=-", hash}, stdin: []byte(checkpoint + "\n"),
 		writes: true, noHooks: true, env: append(s.reflogIdentity(), "GIT_AUTHOR_NAME=TokenRing", "GIT_AUTHOR_EMAIL=tokenring@localhost")}
 	if _, err := s.git(ctx, c); err != nil {

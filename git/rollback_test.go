@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -160,4 +161,104 @@ func TestRollbackRestoresTheCheckpoint(t *testing.T) {
 	_, err = r.Rollback(t.Context(), RollbackOptions{Restore: func(_ context.Context, id string) error { restored = id; return bad }})
 	require.ErrorIs(t, err, bad)
 	assert.Equal(t, "cp-1", restored)
+}
+
+// Nothing moves HEAD under a merge or the like, resolved or not: the next commit
+// would be concluded with parents that do not fit it.
+func TestNothingMovesUnderAnUnfinishedOperation(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	start := map[string]func(r *repo){
+		"merge":       func(r *repo) { r.try("merge", "-q", "side") },
+		"cherry-pick": func(r *repo) { r.try("cherry-pick", "side") },
+		"revert":      func(r *repo) { r.try("revert", "--no-edit", "HEAD~1") },
+		"rebase":      func(r *repo) { r.try("rebase", "-q", "side") },
+	}
+	for name, begin := range start {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := diverged(t)
+			snap, err := r.Snapshot(ctx, "before")
+			require.NoError(t, err)
+			_, err = r.Rollback(ctx, RollbackOptions{})
+			require.NoError(t, err)
+			_, err = r.Undo(ctx, "")
+			require.NoError(t, err)
+			begin(r)
+			for _, resolved := range []bool{false, true} {
+				if resolved {
+					r.file("a.txt", "resolved\n")
+					r.run("add", "a.txt")
+				}
+				head, before := r.run("rev-parse", "HEAD"), r.status()
+				backups := len(must(r.Backups(ctx)))
+				_, err = r.Rollback(ctx, RollbackOptions{SetAside: true})
+				require.ErrorIs(t, err, ErrConflict)
+				_, err = r.Undo(ctx, "")
+				require.Error(t, err)
+				_, err = r.Merge(ctx, "side", MergeOptions{})
+				require.ErrorIs(t, err, ErrConflict)
+				_, err = r.SwitchBranch(ctx, "side", false, DirtySave)
+				require.ErrorIs(t, err, ErrConflict)
+				assert.Equal(t, head, r.run("rev-parse", "HEAD"))
+				assert.Equal(t, before, r.status())
+				assert.Len(t, must(r.Backups(ctx)), backups)
+			}
+			// Files may be brought back all the same.
+			_, err = r.RestoreSnapshot(ctx, snap.ID, "a.txt")
+			require.NoError(t, err)
+			assert.Equal(t, "main\n", r.read("a.txt"))
+		})
+	}
+}
+
+// A rollback that is refused leaves no backup: the newest one is what Undo goes
+// back to.
+func TestRefusedRollbackLeavesNoBackup(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	r := history(t)
+	rb, err := r.Rollback(ctx, RollbackOptions{})
+	require.NoError(t, err)
+	r.file("a.txt", "in the way\n")
+	_, err = r.Rollback(ctx, RollbackOptions{})
+	require.ErrorIs(t, err, ErrLocalChanges)
+	backups := must(r.Backups(ctx))
+	require.Len(t, backups, 1)
+	assert.Equal(t, rb.Backup.ID, backups[0].ID)
+}
+
+// Restore may use the service: the rollback is over by then.
+func TestRestoreOfACheckpointMayUseTheService(t *testing.T) {
+	t.Parallel()
+	r := history(t)
+	require.NoError(t, r.NoteCheckpoint(t.Context(), "HEAD~1", "cp"))
+	_, err := r.Rollback(t.Context(), RollbackOptions{Restore: func(ctx context.Context, id string) error {
+		assert.Equal(t, "second\n", r.read("a.txt"))
+		_, err := r.Snapshot(ctx, id)
+		return err
+	}})
+	require.NoError(t, err)
+	assert.Len(t, must(r.Snapshots(t.Context())), 1)
+}
+
+func TestBackupsExpire(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	r := history(t)
+	for range 2 {
+		_, err := r.Rollback(ctx, RollbackOptions{})
+		require.NoError(t, err)
+		_, err = r.Undo(ctx, "")
+		require.NoError(t, err)
+	}
+	assert.Len(t, must(r.Backups(ctx)), 4)
+	n, err := r.PruneSnapshots(ctx, time.Hour, 0)
+	require.NoError(t, err)
+	assert.Zero(t, n, "none is an hour old")
+	newest := must(r.Backups(ctx))[0]
+	n, err = r.PruneSnapshots(ctx, -time.Hour, 1)
+	require.NoError(t, err)
+	assert.Equal(t, 3, n)
+	assert.Equal(t, []Snapshot{newest}, must(r.Backups(ctx)))
 }

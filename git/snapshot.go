@@ -46,8 +46,10 @@ func (s *Service) Snapshot(ctx context.Context, reason string) (Snapshot, error)
 	if err := s.needWorktree("snapshot"); err != nil {
 		return Snapshot{}, err
 	}
-	s.write.Lock()
-	defer s.write.Unlock()
+	if err := s.write.lock(ctx); err != nil {
+		return Snapshot{}, fmt.Errorf("git: snapshot: %w", err)
+	}
+	defer s.write.unlock()
 	snap, sc, err := s.save(ctx, reason, false)
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("git: snapshot: %w", err)
@@ -147,6 +149,15 @@ func (s *Service) keepSnapshot(ctx context.Context, snap *Snapshot) error {
 		stdin: []byte("create " + snap.ref() + "\x00" + snap.Commit + "\x00")}
 	if _, err := s.git(ctx, c); err != nil {
 		return fmt.Errorf("keep the snapshot: %w", err)
+	}
+	return nil
+}
+
+// forget removes the reference of a snapshot.
+func (s *Service) forget(ctx context.Context, snap Snapshot) error {
+	c := call{args: []string{"update-ref", "-d", snap.ref(), snap.Commit}, writes: true, noHooks: true}
+	if _, err := s.git(ctx, c); err != nil {
+		return fmt.Errorf("forget snapshot %s: %w", snap.ID, err)
 	}
 	return nil
 }
@@ -252,8 +263,10 @@ func (s *Service) DiffSnapshot(ctx context.Context, id string, opts DiffOptions)
 // PruneSnapshots forgets snapshots and backups that are older than age, but of
 // each kind never the newest keep ones. It returns how many it forgot.
 func (s *Service) PruneSnapshots(ctx context.Context, age time.Duration, keep int) (int, error) {
-	s.write.Lock()
-	defer s.write.Unlock()
+	if err := s.write.lock(ctx); err != nil {
+		return 0, fmt.Errorf("git: prune snapshots: %w", err)
+	}
+	defer s.write.unlock()
 	var script strings.Builder
 	n := 0
 	for _, prefix := range []string{snapshotRefs, backupRefs} {

@@ -3,6 +3,9 @@ package git
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -204,6 +207,24 @@ func TestSwitchWithADirtyTree(t *testing.T) {
 	assert.Equal(t, "in the way\n", r.read("a.txt"))
 }
 
+// A switch that fails leaves the work where it was, although it had been set
+// aside.
+func TestSwitchThatFailsKeepsTheWork(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	r := busy(t)
+	_, err := r.AddWorktree(ctx, WorktreeOptions{Path: filepath.Join(t.TempDir(), "w"), Branch: "elsewhere"})
+	require.NoError(t, err)
+	before := r.state()
+	for name, create := range map[string]bool{"elsewhere": false, "side": true, "main": true} {
+		backup, err := r.SwitchBranch(ctx, name, create, DirtySave)
+		require.Error(t, err, name)
+		assert.Nil(t, backup)
+		assert.Equal(t, before, r.state(), name)
+	}
+	r.noScratchLeft()
+}
+
 func TestLogShowBlame(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -267,6 +288,43 @@ func TestDiff(t *testing.T) {
 	r.noScratchLeft()
 }
 
+// Every file has its own patch, also after one that git shows in two parts and
+// one that it shows in none.
+func TestDiffGivesEachFileItsPatch(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	r := withCommit(t)
+	r.file("z.txt", "z\n")
+	r.run("add", "-A")
+	r.run("commit", "-qm", "z")
+	require.NoError(t, os.Remove(r.path("a.txt")))
+	require.NoError(t, os.Symlink("target", r.path("a.txt")))
+	r.file("dir/b.txt", "changed b\n")
+	r.file("z.txt", "changed z\n")
+	r.file("bin", "\x00\x00")
+	r.file("new\nline", "odd\n")
+	d := must(r.Diff(ctx, DiffOptions{Untracked: true}))
+	require.Len(t, d.Files, 5)
+	for path, want := range map[string]string{"a.txt": "+target", "dir/b.txt": "+changed b", "z.txt": "+changed z", "bin": "Binary files", "new\nline": "+odd"} {
+		i := slices.IndexFunc(d.Files, func(f FileDiff) bool { return f.Path == path })
+		require.GreaterOrEqual(t, i, 0, path)
+		assert.Contains(t, d.Files[i].Patch, want, path)
+	}
+	assert.Equal(t, Code('T'), d.Files[0].Status)
+	assert.Contains(t, d.Files[0].Patch, "-one")
+
+	c := conflicted(t)
+	c.file("dir/b.txt", "changed b\n")
+	c.run("add", "dir/b.txt")
+	d = must(c.Diff(ctx, DiffOptions{Staged: true}))
+	require.Len(t, d.Files, 1)
+	assert.Contains(t, d.Files[0].Patch, "+changed b")
+	d = must(c.Diff(ctx, DiffOptions{}))
+	require.Len(t, d.Files, 2)
+	assert.Contains(t, d.Files[0].Patch, "+<<<<<<<")
+	assert.Contains(t, d.Files[1].Patch, "+changed b")
+}
+
 func TestCutLargest(t *testing.T) {
 	t.Parallel()
 	files := []FileDiff{{Patch: "aaa\n"}, {Patch: string(make([]byte, 1000))}, {Patch: string(make([]byte, 500))}}
@@ -277,21 +335,21 @@ func TestCutLargest(t *testing.T) {
 	assert.Len(t, files[2].Patch, 150)
 }
 
-func FuzzPatchSplitter(f *testing.F) {
-	f.Add("diff --git a b\n+x\ndiff --git c d\n-y", 3)
-	f.Add("di\ndiff --", 1)
+func FuzzDiffOutput(f *testing.F) {
+	f.Add(":1 2 a b M\x00f\x001\t1\tf\x00\x00diff --git a b\n+x\ndiff --git c d\n-y", 3)
+	f.Add("\x00\x00di\ndiff --", 1)
 	f.Fuzz(func(t *testing.T, in string, step int) {
 		step = max(step%17, 1)
-		whole, parts := newPatchSplitter(4, 1<<20), newPatchSplitter(4, 1<<20)
+		whole, parts := diffOutput{patches: newPatchSplitter(1 << 20)}, diffOutput{patches: newPatchSplitter(1 << 20)}
 		whole.write([]byte(in))
-		whole.end()
+		whole.patches.end()
 		for rest := in; rest != ""; {
 			n := min(step, len(rest))
 			parts.write([]byte(rest[:n]))
 			rest = rest[n:]
 		}
-		parts.end()
-		if fmt.Sprint(whole.patches) != fmt.Sprint(parts.patches) {
+		parts.patches.end()
+		if string(whole.records) != string(parts.records) || fmt.Sprint(whole.patches.patches) != fmt.Sprint(parts.patches.patches) {
 			t.Errorf("splitting depends on how %q arrives", in)
 		}
 	})

@@ -56,8 +56,10 @@ func (s *Service) AddWorktree(ctx context.Context, opts WorktreeOptions) (*Servi
 	} else {
 		args = append(args, "--no-track", "-b", opts.Branch, "--", path, from)
 	}
-	s.write.Lock()
-	defer s.write.Unlock()
+	if err := s.write.lock(ctx); err != nil {
+		return nil, fmt.Errorf("git: add worktree %s: %w", path, err)
+	}
+	defer s.write.unlock()
 	defer s.branches.forget()
 	if _, err := s.git(ctx, call{args: args, writes: true, env: s.reflogIdentity()}); err != nil {
 		said := stderrOf(err)
@@ -193,8 +195,10 @@ func (s *Service) removeWorktree(ctx context.Context, path string, save bool) (*
 	if backup != nil {
 		args = append(args, "--force")
 	}
-	s.write.Lock()
-	defer s.write.Unlock()
+	if err := s.write.lock(ctx); err != nil {
+		return backup, err
+	}
+	defer s.write.unlock()
 	defer s.branches.forget()
 	_, err = s.git(ctx, call{args: append(args, "--", w.Path), writes: true})
 	return backup, err
@@ -207,8 +211,10 @@ func isRepository(dir string) bool {
 
 // PruneWorktrees forgets working trees whose directory is gone.
 func (s *Service) PruneWorktrees(ctx context.Context) error {
-	s.write.Lock()
-	defer s.write.Unlock()
+	if err := s.write.lock(ctx); err != nil {
+		return fmt.Errorf("git: prune worktrees: %w", err)
+	}
+	defer s.write.unlock()
 	defer s.branches.forget()
 	if _, err := s.git(ctx, call{args: []string{"worktree", "prune"}, writes: true}); err != nil {
 		return fmt.Errorf("git: prune worktrees: %w", err)
