@@ -67,16 +67,19 @@ func (e *AbortError) Is(target error) bool {
 	return target == ErrAborted || target == context.Canceled
 }
 
-// Abort ends the running input now, and nothing else: inputs that wait run
-// next. It reports whether one was running. It does not wait; the input is
-// finished within [Type.AbortGrace] even if its work ignores its context, whose
-// late result is then logged and dropped.
+// Abort ends the running input now, or the first that waits if none has begun to
+// run yet, and nothing else: the others run next. It reports whether there was
+// one. It does not wait; the input is finished within [Type.AbortGrace] even if
+// its work ignores its context, whose late result is then logged and dropped.
 func (a *Agent) Abort(reason string) bool { return a.AbortWith(reason, AbortOptions{}) }
 
-// AbortWith ends the running input in the manner of opts.
+// AbortWith ends the input that [Agent.Abort] would, in the manner of opts.
 func (a *Agent) AbortWith(reason string, opts AbortOptions) bool {
 	a.mu.Lock()
 	r := a.current
+	if len(a.queue) > 0 && (r == nil || r.State().Final()) {
+		r = a.queue[0] // begins as soon as the work before it has returned
+	}
 	a.mu.Unlock()
 	return r != nil && r.AbortWith(reason, opts)
 }

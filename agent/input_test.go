@@ -173,6 +173,27 @@ func TestAbortOfWorkThatIgnoresItsContext(t *testing.T) {
 	})
 }
 
+// TestAbortRightAfterSubmit aborts inputs that have hardly begun.
+func TestAbortRightAfterSubmit(t *testing.T) {
+	m := newManager(t, ManagerOptions{}, handle(func(ctx context.Context, _ *Agent, in Input) error {
+		if in.Text == "wait" {
+			<-ctx.Done()
+		}
+		return ctx.Err()
+	}))
+	a := spawn(t, m, SpawnOptions{})
+	for range 1000 {
+		r, err := a.Submit(t.Context(), Input{Text: "wait"})
+		require.NoError(t, err)
+		require.True(t, a.Abort("at once"))
+		require.ErrorIs(t, r.Wait(t.Context()), ErrAborted)
+	}
+	r, err := a.Submit(t.Context(), Input{Text: "go on"})
+	require.NoError(t, err)
+	require.NoError(t, r.Wait(t.Context()))
+	assert.False(t, a.Abort("nothing runs"))
+}
+
 func TestGentleAborts(t *testing.T) {
 	call := ToolCall{ID: "1", Name: "ls"}
 	t.Run("after the reply", func(t *testing.T) {

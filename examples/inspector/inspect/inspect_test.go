@@ -250,6 +250,7 @@ func TestAnswerAndAbort(t *testing.T) {
 	assert.Equal(t, 400, status)
 	status, text = do(t, "POST", s.URL+agentPath+"abort", `{"mode":"now","reason":"enough"}`, nil)
 	assert.Equal(t, 200, status, text)
+	require.JSONEq(t, `{"aborted":true}`, text)
 	err = run.Wait(t.Context())
 	assert.ErrorIs(t, err, agent.ErrAborted)
 	assert.ErrorContains(t, err, "enough")
