@@ -14,8 +14,9 @@ import (
 // indexMarks are what some entries of an index are marked with, and few indexes
 // have at all.
 type indexMarks struct {
-	unmerged bool // a conflict that is not resolved
-	hidden   bool // assume-unchanged or skip-worktree: git does not look at the file
+	unmerged   bool // a conflict that is not resolved
+	hidden     bool // assume-unchanged or skip-worktree: git does not look at the file
+	submodules bool
 }
 
 // scanIndex reads the marks from an index file, as gitformat-index(5) describes
@@ -77,6 +78,9 @@ func scanEntry(r *bufio.Reader, version uint32, hashSize int, marks *indexMarks)
 		return 0, false
 	}
 	flags := binary.BigEndian.Uint16(fixed[stat+hashSize:])
+	const typeMask, submodule = 0o170000, 0o160000
+	mode := binary.BigEndian.Uint32(fixed[24:])
+	marks.submodules = marks.submodules || mode&typeMask == submodule
 	marks.unmerged = marks.unmerged || flags&0x3000 != 0
 	marks.hidden = marks.hidden || flags&0x8000 != 0
 	length = stat + hashSize + 2

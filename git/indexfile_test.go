@@ -51,6 +51,10 @@ func TestScanIndexAgreesWithGit(t *testing.T) {
 				r.run("add", "--intent-to-add", "new") // an extended entry
 				check(indexMarks{})
 
+				r.run("update-index", "--add", "--cacheinfo", "160000,"+r.run("rev-parse", "HEAD")+",sub")
+				check(indexMarks{submodules: true})
+				r.run("update-index", "--force-remove", "sub")
+
 				blob := r.run("rev-parse", "HEAD:a")
 				cmd := call{args: []string{"update-index", "--index-info"}, stdin: []byte("100644 " + blob + " 2\tdir/conflict\n"), writes: true}
 				_, err = r.git(t.Context(), cmd)

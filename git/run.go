@@ -70,7 +70,7 @@ func environment(opts Options) []string {
 	}
 	env = append(env, fixedEnv...)
 	if opts.Untrusted {
-		env = append(env, "GIT_NO_REPLACE_OBJECTS=1", "GIT_ATTR_NOSYSTEM=1", "GIT_PROTOCOL_FROM_USER=0")
+		env = append(env, untrustedEnv...)
 	}
 	return append(env, opts.Env...)
 }
@@ -85,7 +85,6 @@ type call struct {
 	noHooks    bool         // do not run hooks
 	notLiteral bool         // for commands that refuse literal pathspecs
 	writes     bool         // may take locks; others leave even the index's stat data alone
-	dir        string       // default: the root of the working tree
 	onStdout   func([]byte) // receives stdout instead of it being kept
 }
 
@@ -173,12 +172,8 @@ func (s *Service) gitOnce(ctx context.Context, c call) (string, error) {
 	if !c.writes {
 		env = append(env, "GIT_OPTIONAL_LOCKS=0")
 	}
-	dir := c.dir
-	if dir == "" {
-		dir = s.root
-	}
 	opts := command.Options{
-		Dir:        dir,
+		Dir:        s.root,
 		Env:        env,
 		InheritEnv: []string{},
 		MaxOutput:  -1,
@@ -200,14 +195,14 @@ func (s *Service) gitOnce(ctx context.Context, c call) (string, error) {
 	res, err := command.Run(ctx, argv, opts)
 	s.stats.commands.Add(1)
 	if s.opts.Trace.Command != nil {
-		s.opts.Trace.Command(ctx, CommandInfo{Args: c.args, Dir: dir, Duration: time.Since(start), ExitCode: res.ExitCode, Err: err})
+		s.opts.Trace.Command(ctx, CommandInfo{Args: c.args, Dir: s.root, Duration: time.Since(start), ExitCode: res.ExitCode, Err: err})
 	}
 	if err != nil {
 		code := res.ExitCode
 		if code == 0 {
 			code = -1
 		}
-		return res.Stdout.String(), &CommandError{Args: c.args, Dir: dir, ExitCode: code, Stderr: bounded(res.Stderr.String()), Err: err}
+		return res.Stdout.String(), &CommandError{Args: c.args, Dir: s.root, ExitCode: code, Stderr: bounded(res.Stderr.String()), Err: err}
 	}
 	if c.onStdout != nil {
 		return "", nil

@@ -10,9 +10,12 @@ import (
 	"strings"
 )
 
+// untrustedEnv overrules what no setting can: a partial clone fetches objects that
+// it lacks by any protocol which its own protocol.<name>.allow allows.
+var untrustedEnv = []string{"GIT_NO_REPLACE_OBJECTS=1", "GIT_ATTR_NOSYSTEM=1", "GIT_PROTOCOL_FROM_USER=0", "GIT_ALLOW_PROTOCOL=https"}
+
 // untrustedConfig takes from a repository the means to run a program of its
-// choice or to talk to the network by an unusual protocol, as far as these have
-// fixed names.
+// choice, as far as these have fixed names.
 var untrustedConfig = []string{
 	"-c", "core.hooksPath=" + os.DevNull,
 	"-c", "core.fsmonitor=false",
@@ -21,12 +24,12 @@ var untrustedConfig = []string{
 	"-c", "diff.external=",
 	"-c", "commit.gpgSign=false",
 	"-c", "tag.gpgSign=false",
+	"-c", "merge.verifySignatures=false",
 	"-c", "gpg.program=" + os.DevNull,
+	"-c", "gpg.x509.program=" + os.DevNull,
+	"-c", "gpg.ssh.program=" + os.DevNull,
+	"-c", "gpg.ssh.defaultKeyCommand=",
 	"-c", "credential.helper=",
-	"-c", "protocol.allow=never",
-	"-c", "protocol.file.allow=user",
-	"-c", "protocol.https.allow=always",
-	"-c", "protocol.ssh.allow=always",
 	"-c", "submodule.recurse=false",
 	"-c", "gc.auto=0",
 	"-c", "maintenance.auto=false",
@@ -44,7 +47,10 @@ func (s *Service) drivers(ctx context.Context, c call) ([]string, error) {
 	if !s.opts.Untrusted || slices.Contains(readsNoFiles, c.args[0]) {
 		return nil, nil
 	}
-	out, err := s.gitOnce(ctx, call{args: []string{"config", "-z", "--name-only", "--get-regexp", `^(filter|merge|diff)\..*\.(clean|smudge|process|required|driver|command|textconv)$`}, dir: c.dir})
+	if err := s.refuseSubmodules(ctx, c); err != nil {
+		return nil, err
+	}
+	out, err := s.gitOnce(ctx, call{args: []string{"config", "-z", "--name-only", "--get-regexp", `^(filter|merge|diff)\..*\.(clean|smudge|process|required|driver|command|textconv)$`}})
 	if err != nil {
 		if exitCode(err) == 1 {
 			return nil, nil // none
@@ -69,6 +75,27 @@ func (s *Service) drivers(ctx context.Context, c call) ([]string, error) {
 		}
 	}
 	return append(env, "GIT_CONFIG_COUNT="+strconv.Itoa(n)), nil
+}
+
+// refuseSubmodules refuses an index with submodules that are checked out: git
+// runs itself in them, where their own configuration applies, with drivers of
+// other names.
+func (s *Service) refuseSubmodules(ctx context.Context, c call) error {
+	if marks, ok := s.marks(c.index); ok && !marks.submodules {
+		return nil
+	}
+	out, err := s.gitOnce(ctx, call{args: []string{"ls-files", "--stage", "-z"}, index: c.index})
+	if err != nil {
+		return fmt.Errorf("look for submodules of an untrusted repository: %w", err)
+	}
+	for _, record := range splitNul(out) {
+		mode, _, _ := strings.Cut(record, " ")
+		_, name, _ := strings.Cut(record, "\t")
+		if mode == "160000" && isRepository(filepath.Join(s.root, filepath.FromSlash(name))) {
+			return fmt.Errorf("%w: the untrusted repository %s has the submodule %s checked out, whose own configuration can run programs: remove its files", ErrRefused, s.root, name)
+		}
+	}
+	return nil
 }
 
 // checkRoot refuses an untrusted repository that claims a working tree
