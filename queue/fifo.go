@@ -60,14 +60,19 @@ func (f *fifo) peek() *node {
 // pop removes and returns the first live node, or nil.
 func (f *fifo) pop() *node {
 	n := f.peek()
-	switch {
-	case n == nil:
-	case f.n > 0 && f.ring[f.head].n == n && f.ring[f.head].seq == n.seq:
-		f.dropHead()
-	default:
-		f.popBack()
+	if n != nil {
+		f.drop(n)
 	}
 	return n
+}
+
+// drop removes the node that peek returned.
+func (f *fifo) drop(n *node) {
+	if f.n > 0 && f.ring[f.head].n == n && f.ring[f.head].seq == n.seq {
+		f.dropHead()
+	} else {
+		f.popBack()
+	}
 }
 
 func (f *fifo) dropHead() {

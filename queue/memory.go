@@ -24,8 +24,9 @@ type Memory struct {
 	tracing bool
 	closed  chan struct{}
 
-	mu         sync.Mutex
 	clock      clock
+	mu         sync.Mutex
+	present    int64 // when the state was last brought up to date
 	isClosed   bool
 	paused     bool
 	draining   bool
@@ -73,37 +74,33 @@ func NewMemory(opts Options) *Memory {
 var _ Queue = (*Memory)(nil)
 
 // TryReceive implements [Queue].
-func (m *Memory) TryReceive(ctx context.Context) (Delivery, error) {
+func (m *Memory) TryReceive(ctx context.Context) (d Delivery, err error) {
 	if err := ctx.Err(); err != nil {
 		return Delivery{}, err
 	}
-	m.mu.Lock()
+	now := m.lock()
 	defer m.unlock()
 	if m.isClosed {
 		return Delivery{}, ErrClosed
 	}
-	now := m.advance()
-	if m.paused || m.ready.peek() == nil {
+	if !m.next(&d, now) {
 		return Delivery{}, ErrEmpty
 	}
-	d := m.lease(m.ready.take(), now)
 	m.arm() // somebody may wait for this lease to run out
 	return d, nil
 }
 
 // Receive implements [Queue].
-func (m *Memory) Receive(ctx context.Context) (Delivery, error) {
+func (m *Memory) Receive(ctx context.Context) (d Delivery, err error) {
 	if err := ctx.Err(); err != nil {
 		return Delivery{}, err
 	}
-	m.mu.Lock()
+	now := m.lock()
 	if m.isClosed {
 		m.unlock()
 		return Delivery{}, ErrClosed
 	}
-	now := m.advance()
-	if !m.paused && m.ready.peek() != nil {
-		d := m.lease(m.ready.take(), now)
+	if m.next(&d, now) {
 		m.arm() // somebody may wait for this lease to run out
 		m.unlock()
 		return d, nil
@@ -132,31 +129,31 @@ func (m *Memory) Receive(ctx context.Context) (Delivery, error) {
 
 // Ack implements [Queue].
 func (m *Memory) Ack(ctx context.Context, lease Lease) error {
-	m.mu.Lock()
+	now := m.lock()
 	defer m.unlock()
 	n, err := m.holder("ack", lease)
 	if err != nil {
 		return err
 	}
-	now := m.settle(n)
+	m.settle(n, now)
 	m.stats.Acked++
 	if m.tracing {
 		m.trace(evAcked, n, time.Duration(now-n.received))
 	}
 	m.forget(n, now)
-	m.settled(now)
+	m.changed(now)
 	return nil
 }
 
 // Nack implements [Queue].
 func (m *Memory) Nack(ctx context.Context, lease Lease, nack Nack) error {
-	m.mu.Lock()
+	now := m.lock()
 	defer m.unlock()
 	n, err := m.holder("nack", lease)
 	if err != nil {
 		return err
 	}
-	now := m.settle(n)
+	m.settle(n, now)
 	n.item.LastError = nack.Reason
 	if m.opts.Exhausted(n.item.Attempts) {
 		m.bury(n, now)
@@ -166,42 +163,42 @@ func (m *Memory) Nack(ctx context.Context, lease Lease, nack Nack) error {
 		m.trace(evRetried, n, delay)
 		m.schedule(n, now+int64(delay), now)
 	}
-	m.settled(now)
+	m.changed(now)
 	return nil
 }
 
 // Dead implements [Queue].
 func (m *Memory) Dead(ctx context.Context, lease Lease, reason string) error {
-	m.mu.Lock()
+	now := m.lock()
 	defer m.unlock()
 	n, err := m.holder("bury", lease)
 	if err != nil {
 		return err
 	}
-	now := m.settle(n)
+	m.settle(n, now)
 	n.item.LastError = reason
 	m.bury(n, now)
-	m.settled(now)
+	m.changed(now)
 	return nil
 }
 
 // Extend implements [Queue].
 func (m *Memory) Extend(ctx context.Context, lease Lease) error {
-	m.mu.Lock()
+	now := m.lock()
 	defer m.unlock()
 	n, err := m.holder("extend", lease)
 	if err != nil {
 		return err
 	}
 	m.leased.remove(n)
-	n.due = m.clock.now() + int64(m.opts.Lease)
+	n.due = now + int64(m.opts.Lease)
 	m.leased.push(n)
 	return nil
 }
 
 // Redrive implements [Queue].
 func (m *Memory) Redrive(ctx context.Context, ids ...string) (int, error) {
-	m.mu.Lock()
+	now := m.lock()
 	defer m.unlock()
 	if m.isClosed {
 		return 0, ErrClosed
@@ -224,7 +221,6 @@ func (m *Memory) Redrive(ctx context.Context, ids ...string) (int, error) {
 			nodes = append(nodes, n)
 		}
 	}
-	now := m.advance()
 	if over := m.len() + len(nodes) - m.opts.Capacity; m.opts.Capacity > 0 && over > 0 {
 		return 0, fmt.Errorf("redrive: %w", &FullError{Items: len(nodes), Len: m.len(), Capacity: m.opts.Capacity})
 	}
@@ -241,12 +237,11 @@ func (m *Memory) Redrive(ctx context.Context, ids ...string) (int, error) {
 
 // Peek implements [Queue].
 func (m *Memory) Peek(ctx context.Context) (Item, error) {
-	m.mu.Lock()
+	m.lock()
 	defer m.unlock()
 	if m.isClosed {
 		return Item{}, ErrClosed
 	}
-	m.advance()
 	if n := m.ready.peek(); n != nil {
 		return n.item, nil
 	}
@@ -255,12 +250,11 @@ func (m *Memory) Peek(ctx context.Context) (Item, error) {
 
 // Get implements [Queue].
 func (m *Memory) Get(ctx context.Context, id string) (Item, error) {
-	m.mu.Lock()
+	m.lock()
 	defer m.unlock()
 	if m.isClosed {
 		return Item{}, ErrClosed
 	}
-	m.advance()
 	if n := m.find(id); n != nil {
 		return n.item, nil
 	}
@@ -270,13 +264,12 @@ func (m *Memory) Get(ctx context.Context, id string) (Item, error) {
 // List implements [Queue]. It copies the matching items first.
 func (m *Memory) List(ctx context.Context, filter Filter) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
-		m.mu.Lock()
+		m.lock()
 		if m.isClosed {
 			m.unlock()
 			yield(Item{}, ErrClosed)
 			return
 		}
-		m.advance()
 		items := m.items(filter)
 		m.unlock()
 		for i := range items {
@@ -308,12 +301,11 @@ func (m *Memory) items(filter Filter) []Item {
 
 // Remove implements [Queue].
 func (m *Memory) Remove(ctx context.Context, ids ...string) error {
-	m.mu.Lock()
+	now := m.lock()
 	defer m.unlock()
 	if m.isClosed {
 		return ErrClosed
 	}
-	now := m.advance()
 	for _, id := range ids {
 		switch n := m.find(id); {
 		case n == nil:
@@ -334,12 +326,11 @@ func (m *Memory) Remove(ctx context.Context, ids ...string) error {
 
 // Depth implements [Queue].
 func (m *Memory) Depth(ctx context.Context) (Depth, error) {
-	m.mu.Lock()
+	m.lock()
 	defer m.unlock()
 	if m.isClosed {
 		return Depth{}, ErrClosed
 	}
-	m.advance()
 	return Depth{
 		Ready: m.readyCount, Delayed: len(m.delayed), Blocked: m.blocked,
 		Leased: m.leased.n, Dead: m.dead,
@@ -357,13 +348,13 @@ func (m *Memory) Resume(ctx context.Context) error {
 }
 
 func (m *Memory) control(set func()) error {
-	m.mu.Lock()
+	now := m.lock()
 	defer m.unlock()
 	if m.isClosed {
 		return ErrClosed
 	}
 	set()
-	m.changed(m.advance())
+	m.changed(now)
 	return nil
 }
 
@@ -380,12 +371,11 @@ func (m *Memory) Paused(ctx context.Context) (bool, error) {
 // WaitEmpty implements [Queue].
 func (m *Memory) WaitEmpty(ctx context.Context) error {
 	for {
-		m.mu.Lock()
+		m.lock()
 		if m.isClosed {
 			m.unlock()
 			return ErrClosed
 		}
-		m.advance()
 		if m.len() == 0 {
 			m.unlock()
 			return nil
@@ -440,28 +430,30 @@ func (m *Memory) Close() error {
 	return nil
 }
 
-// idMaker makes IDs such as "k3f9x2-1z-4": unique over the life of this queue
+// idMaker makes IDs such as "k3f9x2-1v-4": unique over the life of this queue
 // by the number in the middle and over queues by the random prefix; the last
-// part is the slot, which finds the node.
+// part is the slot, which finds the node. Numbers are to base 32, which shifts
+// where others divide.
 type idMaker struct {
 	prefix  string
-	buf     strings.Builder // many IDs share one allocation
-	strings []string        // and so do the slices that return them
+	strings []string // the slices that return IDs share an allocation
 }
 
 func (im *idMaker) make(seq uint64, slot uint32) string {
-	if im.buf.Cap()-im.buf.Len() < 32 {
-		im.buf = strings.Builder{}
-		im.buf.Grow(1024)
+	var id [32]byte
+	at := len(id)
+	for _, n := range [...]uint64{uint64(slot), seq} {
+		for more := true; more; more = n > 0 {
+			at--
+			id[at] = "0123456789abcdefghijklmnopqrstuv"[n%32]
+			n /= 32
+		}
+		at--
+		id[at] = '-'
 	}
-	start := im.buf.Len()
-	var num [16]byte
-	im.buf.WriteString(im.prefix)
-	im.buf.WriteByte('-')
-	im.buf.Write(strconv.AppendUint(num[:0], seq, 36))
-	im.buf.WriteByte('-')
-	im.buf.Write(strconv.AppendUint(num[:0], uint64(slot), 36))
-	return im.buf.String()[start:]
+	at -= len(im.prefix)
+	copy(id[at:], im.prefix)
+	return string(id[at:])
 }
 
 // find returns the node of an item, or nil.
@@ -470,7 +462,7 @@ func (m *Memory) find(id string) *node {
 		return n
 	}
 	if i := strings.LastIndexByte(id, '-'); i > 0 && strings.HasPrefix(id, m.ids.prefix) {
-		if slot, err := strconv.ParseUint(id[i+1:], 36, 32); err == nil {
+		if slot, err := strconv.ParseUint(id[i+1:], 32, 32); err == nil {
 			if n := m.nodes.at(uint32(slot)); n != nil && n.item.ID == id {
 				return n
 			}

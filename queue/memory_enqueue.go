@@ -25,12 +25,11 @@ func (m *Memory) Enqueue(ctx context.Context, items ...Item) ([]string, error) {
 			return nil, err
 		}
 	}
-	m.mu.Lock()
+	now := m.lock()
 	if m.isClosed {
 		m.unlock()
 		return nil, ErrClosed
 	}
-	now := m.advance()
 	if m.opts.Overflow == Block && m.opts.Capacity > 0 && (m.enqueuers.n > 0 || !m.fits(items)) && len(items) <= m.opts.Capacity {
 		return m.enqueueBlocked(ctx, slices.Clone(items))
 	}
@@ -51,10 +50,10 @@ func (m *Memory) enqueueBlocked(ctx context.Context, items []Item) ([]string, er
 	case <-ctx.Done():
 	case <-m.closed:
 	}
-	m.mu.Lock()
+	now := m.lock()
 	served := !m.enqueuers.remove(w)
 	if !served {
-		m.admit(m.clock.now()) // a smaller one behind it may fit
+		m.admit(now) // a smaller one behind it may fit
 	}
 	m.unlock()
 	if served {

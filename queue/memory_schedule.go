@@ -3,6 +3,7 @@ package queue
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tokenring-ai/tokenring-go/queue/internal/engine"
@@ -18,19 +19,31 @@ const (
 )
 
 // clock reads the wall clock once a second and the cheaper monotonic one in
-// between.
-type clock struct {
-	read time.Time
-	wall int64 // of read
-}
+// between. It is safe for concurrent use.
+type clock struct{ read atomic.Pointer[time.Time] }
 
 func (c *clock) now() int64 {
-	d := time.Since(c.read)
-	if d > time.Second || c.wall == 0 {
-		c.read = time.Now()
-		c.wall, d = c.read.UnixNano(), 0
+	if read := c.read.Load(); read != nil {
+		if d := time.Since(*read); d < time.Second {
+			return read.UnixNano() + int64(d)
+		}
 	}
-	return c.wall + int64(d)
+	read := time.Now()
+	c.read.Store(&read)
+	return read.UnixNano()
+}
+
+// lock locks the queue, brings its state up to the present, and returns that.
+// The clock is read before, so that nobody waits for it.
+func (m *Memory) lock() int64 {
+	now := m.clock.now()
+	m.mu.Lock()
+	if late := m.present - now; late > 0 && late < int64(time.Second) { // others came first; the clock was not set back
+		now = m.present
+	}
+	m.present = now
+	m.advance(now)
+	return now
 }
 
 // len counts the items that are not dead.
@@ -155,8 +168,15 @@ func (m *Memory) release(n *node, now int64) {
 	m.schedule(next, notBefore(&next.item), now)
 }
 
-// lease hands a node out that was taken from the ready ones.
-func (m *Memory) lease(n *node, now int64) Delivery {
+// next hands the next item out, or reports that there is none.
+func (m *Memory) next(d *Delivery, now int64) bool {
+	if m.paused {
+		return false
+	}
+	n := m.ready.take()
+	if n == nil {
+		return false
+	}
 	m.readyCount--
 	m.lastToken++
 	n.token = m.lastToken
@@ -176,11 +196,10 @@ func (m *Memory) lease(n *node, now int64) Delivery {
 	m.stats.WaitTime += wait
 	m.generation++
 	m.trace(evReceived, n, wait)
-	return Delivery{
-		Item:     n.item,
-		Lease:    Lease{ID: n.item.ID, Token: uint64(n.slot)<<tokenBits | n.token&tokenMask},
-		LeaseFor: m.opts.Lease,
-	}
+	d.Item = n.item
+	d.Lease = Lease{ID: n.item.ID, Token: uint64(n.slot)<<tokenBits | n.token&tokenMask}
+	d.LeaseFor = m.opts.Lease
+	return true
 }
 
 // holder returns the node that a lease is for.
@@ -195,26 +214,20 @@ func (m *Memory) holder(what string, l Lease) (*node, error) {
 	return n, nil
 }
 
-// settle ends a lease.
-func (m *Memory) settle(n *node) (now int64) {
-	now = m.clock.now()
+// settle ends a lease. The key's next item, an enqueuer or one who waits for the
+// end may go on then, so changed must follow.
+func (m *Memory) settle(n *node, now int64) {
 	m.leased.remove(n)
 	n.token = 0
 	n.item.State = ""
 	m.stats.RunTime += time.Duration(max(0, now-n.received))
-	return now
 }
 
-// settled follows every settling: the key's next item, an enqueuer or one who
-// waits for the end may go on.
-func (m *Memory) settled(now int64) { m.changed(now) }
-
-// advance brings the state up to the present: leases run out, delays end.
-func (m *Memory) advance() int64 {
-	now := m.clock.now()
+// advance ends the leases and delays that are over.
+func (m *Memory) advance(now int64) {
 	due := false
 	for n := m.leased.first; n != nil && n.due <= now; n = m.leased.first {
-		m.settle(n)
+		m.settle(n, now)
 		m.stats.Expired++
 		m.trace(evExpired, n, 0)
 		n.item.LastError = fmt.Sprintf("lease of attempt %d ran out after %v", n.item.Attempts, m.opts.Lease)
@@ -235,21 +248,33 @@ func (m *Memory) advance() int64 {
 	if due {
 		m.changed(now)
 	}
-	return now
 }
 
 // changed serves everyone whom a change may concern.
 func (m *Memory) changed(now int64) {
 	m.generation++
+	if m.isAwaited() {
+		m.serve(now)
+	}
+}
+
+// isAwaited reports whether anybody waits for a change.
+func (m *Memory) isAwaited() bool {
+	return m.receivers.n != 0 || m.enqueuers.n != 0 || len(m.emptiers) != 0
+}
+
+func (m *Memory) serve(now int64) {
 	if m.enqueuers.n > 0 {
 		m.admit(now)
 	}
-	if m.receivers.n > 0 && !m.paused {
-		for m.receivers.n > 0 && m.ready.peek() != nil {
-			w := m.receivers.first
-			m.receivers.remove(w)
-			w.ch <- m.lease(m.ready.take(), now)
+	for m.receivers.n > 0 {
+		var d Delivery
+		if !m.next(&d, now) {
+			break
 		}
+		w := m.receivers.first
+		m.receivers.remove(w)
+		w.ch <- d
 	}
 	if len(m.emptiers) > 0 && m.len() == 0 {
 		for _, done := range m.emptiers {
@@ -262,7 +287,7 @@ func (m *Memory) changed(now int64) {
 
 // arm sets the timer for the next moment that someone waits for.
 func (m *Memory) arm() {
-	if m.receivers.n == 0 && m.enqueuers.n == 0 && len(m.emptiers) == 0 || m.isClosed {
+	if !m.isAwaited() || m.isClosed {
 		return
 	}
 	next := int64(0)
@@ -285,13 +310,9 @@ func (m *Memory) arm() {
 }
 
 func (m *Memory) wake() {
-	m.mu.Lock()
+	m.lock()
 	defer m.unlock()
 	m.wakeAt = 0
-	if m.isClosed {
-		return
-	}
-	m.advance()
 	m.arm()
 }
 

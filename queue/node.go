@@ -43,7 +43,9 @@ func (s *slab) take() *node {
 }
 
 func (s *slab) give(n *node) {
-	*n = node{slot: n.slot, next: s.free}
+	n.item = Item{}
+	n.seq, n.token, n.named, n.order = 0, 0, false, false
+	n.key, n.prev, n.next = nil, nil, s.free
 	s.free = n
 }
 
@@ -216,12 +218,13 @@ func (r *readySet) peek() *node {
 	return nil
 }
 
-// take removes what peek returned.
+// take removes and returns what peek returns.
 func (r *readySet) take() *node {
-	if r.peek() == nil {
-		return nil
+	n := r.peek()
+	if n != nil {
+		r.heap[0].fifo.drop(n)
 	}
-	return r.heap[0].fifo.pop()
+	return n
 }
 
 // discarded says that a ready node of that priority is gone.

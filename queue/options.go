@@ -117,13 +117,13 @@ func (o *Options) Check(i *Item) error {
 	if len(i.ID) > 256 {
 		return &ItemError{ID: i.ID[:256], Reason: "the ID is longer than 256 bytes"}
 	}
-	for _, s := range [...]string{i.ID, i.Name, i.Key, i.Dedupe} {
-		if !utf8.ValidString(s) {
-			return &ItemError{ID: i.ID, Reason: "ID, name, key and dedupe key must be valid UTF-8"}
-		}
+	if !isText(i.ID) || !isText(i.Name) || !isText(i.Key) || !isText(i.Dedupe) {
+		return &ItemError{ID: i.ID, Reason: "ID, name, key and dedupe key must be valid UTF-8"}
 	}
 	return nil
 }
+
+func isText(s string) bool { return s == "" || utf8.ValidString(s) }
 
 // DefaultBackoff waits 1 second after the first attempt, twice as long after
 // each further one, at most 5 minutes, and up to a tenth more at random so that

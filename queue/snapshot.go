@@ -20,8 +20,7 @@ const snapshotVersion = 1
 // remembered dedupe keys and whether the queue is paused. It also works after
 // Close.
 func (m *Memory) MarshalJSON() ([]byte, error) {
-	m.mu.Lock()
-	now := m.advance()
+	now := m.lock()
 	m.dedupe.expire(now)
 	s := snapshot{
 		Version: snapshotVersion,
@@ -60,14 +59,13 @@ func (m *Memory) UnmarshalJSON(data []byte) error {
 			seen[it.ID] = true
 		}
 	}
-	m.mu.Lock()
+	now := m.lock()
 	defer m.unlock()
 	if m.isClosed {
 		return fmt.Errorf("queue restore: %w", ErrClosed)
 	}
 	m.clear()
 	m.paused = s.Paused
-	now := m.clock.now()
 	for i := range s.Items {
 		n := m.nodes.take()
 		m.lastSeq++
@@ -94,18 +92,17 @@ func (m *Memory) Reset(scope string) {
 	if scope != "all" {
 		return
 	}
-	m.mu.Lock()
+	now := m.lock()
 	defer m.unlock()
 	m.clear()
 	m.paused, m.draining = false, false
-	m.changed(m.clock.now())
+	m.changed(now)
 }
 
 // Generation changes whenever the content does.
 func (m *Memory) Generation() uint64 {
-	m.mu.Lock()
+	m.lock()
 	defer m.unlock()
-	m.advance()
 	return m.generation
 }
 
