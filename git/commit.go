@@ -72,7 +72,11 @@ func (s *Service) Commit(ctx context.Context, opts CommitOptions) (Commit, error
 	if s.opts.Trace.StartCommit != nil {
 		inner, ended = s.opts.Trace.startCommit(ctx)
 	}
+	began := time.Now()
 	c, err := s.commit(inner, opts)
+	if !errors.Is(err, ErrNothingToCommit) {
+		s.stats.commits.add(time.Since(began), err != nil)
+	}
 	if err != nil {
 		c, err = Commit{}, fmt.Errorf("git: commit: %w", err)
 	}
@@ -82,7 +86,6 @@ func (s *Service) Commit(ctx context.Context, opts CommitOptions) (Commit, error
 	if err != nil {
 		return c, err
 	}
-	s.stats.commits.Add(1)
 	if s.opts.Trace.Commit != nil {
 		s.opts.Trace.Commit(ctx, c)
 	}

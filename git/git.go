@@ -111,16 +111,6 @@ type CommandInfo struct {
 	Err      error
 }
 
-// Stats counts what a service did since it was opened.
-type Stats struct {
-	Commands  int64 `json:"commands"`  // git processes that ran
-	LockWaits int64 `json:"lockWaits"` // pauses because of another process's lock
-	Commits   int64 `json:"commits"`   // commits made
-	Snapshots int64 `json:"snapshots"` // working states saved
-	Messages  int64 `json:"messages"`  // questions to Options.Message
-	CacheHits int64 `json:"cacheHits"` // messages that were known already
-}
-
 // Service works on one repository. It is safe for concurrent use; calls that
 // write wait for each other, and for other git processes.
 type Service struct {
@@ -140,9 +130,7 @@ type Service struct {
 	write     mutex                      // serialises calls that change the repository
 	messages  messageCache
 	branches  branchCache
-	stats     struct {
-		commands, lockWaits, commits, snapshots, messages, cacheHits atomic.Int64
-	}
+	stats     counters
 }
 
 // Version is a version of the git program.
@@ -342,18 +330,6 @@ func (s *Service) Shallow() bool { return s.shallow }
 
 // GitVersion returns the version of the git program.
 func (s *Service) GitVersion() Version { return s.version }
-
-// Stats returns the counters of the service.
-func (s *Service) Stats() Stats {
-	return Stats{
-		Commands:  s.stats.commands.Load(),
-		LockWaits: s.stats.lockWaits.Load(),
-		Commits:   s.stats.commits.Load(),
-		Snapshots: s.stats.snapshots.Load(),
-		Messages:  s.stats.messages.Load(),
-		CacheHits: s.stats.cacheHits.Load(),
-	}
-}
 
 // needWorktree is the guard of calls that look at files.
 func (s *Service) needWorktree(op string) error {

@@ -89,15 +89,11 @@ func (s *Service) lockIndex(ctx context.Context) (*indexLock, error) {
 		if !errors.Is(err, os.ErrExist) {
 			return nil, fmt.Errorf("lock the index: %w", err)
 		}
-		s.stats.lockWaits.Add(1)
 		jittered := pause/2 + rand.N(pause)
 		if waited+jittered > s.lockWait() {
 			return nil, fmt.Errorf("the index is locked by another git process, waited %v (if none runs, a killed one left %s: remove it): %w", waited.Round(time.Millisecond), l.path, err)
 		}
-		if s.opts.Trace.LockWait != nil {
-			s.opts.Trace.LockWait(ctx, jittered)
-		}
-		if err := sleep(ctx, jittered); err != nil {
+		if err := s.pause(ctx, jittered); err != nil {
 			return nil, fmt.Errorf("while another git process held the index: %w", err)
 		}
 		waited += jittered

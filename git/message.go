@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 )
@@ -103,12 +104,13 @@ func (s *Service) askMessage(ctx context.Context, d *Diff) (string, error) {
 // callMessage asks once. A panic in the host's function is an error like any
 // other: there is a fallback, and a commit under way.
 func (s *Service) callMessage(ctx context.Context, prompt string) (message string, err error) {
+	began := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("Options.Message panicked: %v", p)
 		}
+		s.stats.messages.add(time.Since(began), err != nil)
 	}()
-	s.stats.messages.Add(1)
 	message, err = s.opts.Message(ctx, prompt)
 	if err != nil {
 		return "", err

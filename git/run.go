@@ -111,15 +111,11 @@ func (s *Service) git(ctx context.Context, c call) (string, error) {
 		if err == nil || ctx.Err() != nil || !errors.As(err, &failed) || !lockedOut(failed.Stderr) {
 			return out, err
 		}
-		s.stats.lockWaits.Add(1)
 		jittered := pause/2 + rand.N(pause)
 		if waited+jittered > s.lockWait() {
 			return out, fmt.Errorf("another git process holds a lock, waited %v for it (if none runs, a killed one left the .lock file that is named here): %w", waited.Round(time.Millisecond), err)
 		}
-		if s.opts.Trace.LockWait != nil {
-			s.opts.Trace.LockWait(ctx, jittered)
-		}
-		if err := sleep(ctx, jittered); err != nil {
+		if err := s.pause(ctx, jittered); err != nil {
 			return out, fmt.Errorf("while another git process held a lock: %w", err)
 		}
 		waited += jittered
@@ -137,7 +133,12 @@ func lockedOut(stderr string) bool {
 	return slices.ContainsFunc(lockMessages, func(m string) bool { return strings.Contains(stderr, m) })
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// pause waits for another process to release a lock.
+func (s *Service) pause(ctx context.Context, d time.Duration) error {
+	if s.opts.Trace.LockWait != nil {
+		s.opts.Trace.LockWait(ctx, d)
+	}
+	s.stats.lockWaits.add(d, false)
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -193,9 +194,10 @@ func (s *Service) gitOnce(ctx context.Context, c call) (string, error) {
 	}
 	start := time.Now()
 	res, err := command.Run(ctx, argv, opts)
-	s.stats.commands.Add(1)
+	took := time.Since(start)
+	s.stats.commands.add(took, res.ExitCode < 0 || res.ExitCode > 1)
 	if s.opts.Trace.Command != nil {
-		s.opts.Trace.Command(ctx, CommandInfo{Args: c.args, Dir: s.root, Duration: time.Since(start), ExitCode: res.ExitCode, Err: err})
+		s.opts.Trace.Command(ctx, CommandInfo{Args: c.args, Dir: s.root, Duration: took, ExitCode: res.ExitCode, Err: err})
 	}
 	if err != nil {
 		code := res.ExitCode

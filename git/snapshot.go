@@ -61,6 +61,8 @@ func (s *Service) Snapshot(ctx context.Context, reason string) (Snapshot, error)
 // save makes a snapshot and returns the index that holds all its files, which
 // the caller removes.
 func (s *Service) save(ctx context.Context, reason string, backup bool) (_ Snapshot, _ *scratch, err error) {
+	began := time.Now()
+	defer func() { s.stats.snapshots.add(time.Since(began), err != nil) }()
 	sc, err := s.newScratch()
 	if err != nil {
 		return Snapshot{}, nil, err
@@ -109,7 +111,6 @@ func (s *Service) save(ctx context.Context, reason string, backup bool) (_ Snaps
 	if err := s.keepSnapshot(ctx, &snap); err != nil {
 		return Snapshot{}, nil, err
 	}
-	s.stats.snapshots.Add(1)
 	if s.opts.Trace.Snapshot != nil {
 		s.opts.Trace.Snapshot(ctx, snap)
 	}

@@ -165,6 +165,7 @@ func (a *AutoRepair) repair(ctx context.Context, res Result, shared *shared) err
 		a.withdraw(res.Name, r.Fingerprint)
 		return fmt.Errorf("enqueue: %w", err)
 	}
+	a.s.stats.repairs.Add(1)
 	if a.s.opts.Trace.Repair != nil {
 		a.s.opts.Trace.Repair(ctx, r)
 	}
@@ -250,6 +251,7 @@ func (a *AutoRepair) giveUp(ctx context.Context, r Repair, reason string, final 
 	s.GaveUp, s.Final = reason, final
 	a.gen++
 	a.mu.Unlock()
+	a.s.stats.gaveUp.Add(1)
 	a.s.opts.Logger.WarnContext(ctx, "testing: auto-repair gave up", "resource", r.Resource, "reason", reason, "attempts", r.Attempt)
 	if a.s.opts.Trace.GiveUp != nil {
 		a.s.opts.Trace.GiveUp(ctx, r, reason)

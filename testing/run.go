@@ -93,7 +93,10 @@ func (s *Service) runOne(ctx context.Context, c choice, opts RunOptions, generat
 		}
 		return r
 	}
-	if err := s.slots.Acquire(ctx, weight); err != nil {
+	asked := time.Now()
+	err := s.slots.Acquire(ctx, weight)
+	s.stats.waitTime.Add(int64(time.Since(asked)))
+	if err != nil {
 		return finish(Result{Status: Canceled, Started: time.Now(), Error: "canceled before it started"})
 	}
 	defer s.slots.Release(weight)
@@ -132,12 +135,7 @@ func (s *Service) runOne(ctx context.Context, c choice, opts RunOptions, generat
 	}
 	r.Started, r.Duration = started, time.Since(started)
 	r = finish(r)
-	switch s.stats.runs.Add(1); {
-	case r.Status == Passed:
-		s.stats.passed.Add(1)
-	case r.Status.Bad():
-		s.stats.failed.Add(1)
-	}
+	s.stats.add(r)
 	if ended != nil {
 		ended(r)
 	}

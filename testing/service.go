@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -121,16 +120,6 @@ func (f Func) Test(ctx context.Context, _ Request) Result {
 	return Result{Status: Passed}
 }
 
-// Stats counts what a service did.
-type Stats struct {
-	Runs     int64 `json:"runs"` // of resources
-	Passed   int64 `json:"passed"`
-	Failed   int64 `json:"failed"`
-	Cached   int64 `json:"cached"` // results that were known for the state of the workspace
-	Reports  int64 `json:"reports"`
-	InFlight int64 `json:"inFlight"`
-}
-
 // Service runs test resources and remembers their results. It is a state slice
 // and safe for concurrent use.
 type Service struct {
@@ -138,7 +127,7 @@ type Service struct {
 	slots     *semaphore.Weighted
 	resources *registry.Keyed[Resource]
 	selection *registry.MultiSelector[Resource]
-	stats     struct{ runs, passed, failed, cached, reports, inFlight atomic.Int64 }
+	stats     counters
 
 	mu         sync.Mutex
 	generation func() uint64
@@ -343,11 +332,3 @@ func (s *Service) Verdict() Verdict {
 // was left out, and the workspace has not changed since. [Service.Verdict] says
 // why not.
 func (s *Service) Passed() bool { return s.Verdict().Passed }
-
-// Stats returns the counters of the service.
-func (s *Service) Stats() Stats {
-	return Stats{
-		Runs: s.stats.runs.Load(), Passed: s.stats.passed.Load(), Failed: s.stats.failed.Load(),
-		Cached: s.stats.cached.Load(), Reports: s.stats.reports.Load(), InFlight: s.stats.inFlight.Load(),
-	}
-}
