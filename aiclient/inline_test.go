@@ -130,7 +130,9 @@ func TestAbortAtAnyMoment(t *testing.T) {
 			steps += len(turn.Steps)
 			require.Equal(t, steps, ended, "every step ends once")
 			for _, step := range turn.Steps {
-				require.Len(t, step.Results, len(step.Response.Calls()))
+				if step.Response.Reason != "" { // the reply was complete
+					require.Len(t, step.Results, len(step.Response.Calls()))
+				}
 			}
 			require.NoError(t, aiclient.Validate(&aiclient.Request{Messages: c.Messages()}, aiclient.Rules{}))
 		}

@@ -2,6 +2,7 @@ package aiclient
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -195,6 +196,23 @@ type File struct {
 	Data      []byte `json:"data,omitempty"`
 	URL       string `json:"url,omitempty"`
 	ID        string `json:"id,omitempty"`
+}
+
+// check says why nobody can take the file.
+func (f *File) check() error {
+	given := 0
+	for _, ok := range []bool{len(f.Data) > 0, f.URL != "", f.ID != ""} {
+		if ok {
+			given++
+		}
+	}
+	if given != 1 {
+		return fmt.Errorf("a file needs exactly one of Data, URL and ID, this has %d", given)
+	}
+	if f.MediaType == "" && f.ID == "" {
+		return errors.New("a file without a media type")
+	}
+	return nil
 }
 
 // Source is something that the model cites.

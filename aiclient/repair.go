@@ -35,13 +35,14 @@ func RepairHistory(messages []Message) []Message {
 			case m.Interrupted && (next == nil || next.Role != RoleTool):
 				fixed.Parts = slices.DeleteFunc(slices.Clone(fixed.Parts), func(p Part) bool { return p.Kind == KindToolCall })
 			case next != nil:
-				if answer, same := answerTo(calls, *next); !same {
+				if answer, same := answerTo(calls, soundResults(*next)); !same {
 					results = &answer
 				}
 			}
 		case RoleTool:
 			// A tool message is right only behind the calls that it answers.
 			keep = i > 0 && messages[i-1].Role == RoleAssistant && len(messages[i-1].Calls()) > 0
+			fixed = soundResults(m)
 		case RoleSystem, RoleUser:
 			fixed = soundParts(m)
 		default:
@@ -75,7 +76,7 @@ func soundParts(m Message) Message {
 		case KindText, KindReasoning:
 			return false
 		case KindFile:
-			return p.File == nil
+			return p.File == nil || p.File.check() != nil
 		case KindToolCall:
 			return p.Call == nil || m.Role != RoleAssistant
 		case KindSource:
@@ -89,6 +90,32 @@ func soundParts(m Message) Message {
 		m.Parts = slices.DeleteFunc(slices.Clone(m.Parts), bad)
 	}
 	return m
+}
+
+// soundResults drops files that nobody can take from the results of m.
+func soundResults(m Message) Message {
+	cloned := false
+	for i, p := range m.Parts {
+		fixed := soundResult(p.Result)
+		if fixed == p.Result {
+			continue
+		}
+		if !cloned {
+			m.Parts, cloned = slices.Clone(m.Parts), true
+		}
+		m.Parts[i].Result = fixed
+	}
+	return m
+}
+
+func soundResult(r *ToolResult) *ToolResult {
+	bad := func(f File) bool { return f.check() != nil }
+	if r == nil || !slices.ContainsFunc(r.Files, bad) {
+		return r
+	}
+	fixed := *r
+	fixed.Files = slices.DeleteFunc(slices.Clone(r.Files), bad)
+	return &fixed
 }
 
 // spoken reports whether the user has said anything.

@@ -111,7 +111,7 @@ func (s *state) apply(e entry) error {
 		if i < 0 {
 			return fmt.Errorf("result of the unknown call %q", e.Result.CallID)
 		}
-		s.open[i].Result = e.Result
+		s.open[i].Result = soundResult(e.Result)
 		s.close()
 	case e.Grant != nil:
 		s.grants = append(slices.Clip(s.grants), *e.Grant)
@@ -275,7 +275,7 @@ func (c *Conversation) UnmarshalJSON(data []byte) error {
 		// Without a record of it a call must be taken to have started.
 		s.open[i].Started = true
 		if i < len(saved.Open) {
-			s.open[i].Started, s.open[i].Result = saved.Open[i].Started, saved.Open[i].Result
+			s.open[i].Started, s.open[i].Result = saved.Open[i].Started, soundResult(saved.Open[i].Result)
 			if r := saved.Open[i].Result; r != nil && r.CallID != s.open[i].call.ID {
 				return fmt.Errorf("restoring the conversation: result of call %q in the place of call %q", r.CallID, s.open[i].call.ID)
 			}

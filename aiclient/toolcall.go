@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -110,6 +111,9 @@ func (c *Conversation) execute(ctx context.Context, a *activeCall) (result *Tool
 	} else {
 		result = &ToolResult{CallID: a.call.ID, Name: a.call.Name, Text: strings.ToValidUTF8(res.Text, "\uFFFD"), IsError: res.IsError}
 		for _, m := range res.Media {
+			if m.MediaType == "" {
+				m.MediaType = http.DetectContentType(m.Data)
+			}
 			result.Files = append(result.Files, File{MediaType: m.MediaType, Data: m.Data})
 		}
 	}

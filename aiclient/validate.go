@@ -3,6 +3,7 @@ package aiclient
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tokenring-ai/tokenring-go/utility/tool"
@@ -15,14 +16,15 @@ type Rules struct {
 	// Name of the provider or model, for messages.
 	Name string
 
-	// Media are patterns of the media types that are accepted, such as
-	// "image/*". Nil means any, empty none.
-	Media []string
+	// Media are patterns of the media types that the user may send, such as
+	// "image/*", and URLs those of files that may be given by their URL. Nil
+	// means any, empty none. Adapters replace files of tool results that the
+	// provider does not take by a note, so that they end no conversation.
+	Media, URLs []string
 
 	// MaxFile bounds the bytes of one file. 0 means no bound.
 	MaxFile int
 
-	NoFileURLs  bool // files must be given by their bytes
 	NoTools     bool // tools are not supported
 	NoReasoning bool // reasoning settings are not supported
 	NoOutput    bool // structured output is not supported
@@ -86,11 +88,14 @@ func (v *validator) history(messages []Message) {
 		v.add("there are no messages")
 		return
 	}
-	said := false
+	said, something := false, false
 	for i, m := range messages {
 		switch m.Role {
 		case RoleUser:
 			said = true
+			something = something || slices.ContainsFunc(m.Parts, func(p Part) bool {
+				return p.Kind == KindFile || strings.TrimSpace(p.Text) != ""
+			})
 		case RoleSystem:
 		case RoleAssistant:
 			if !said {
@@ -109,8 +114,11 @@ func (v *validator) history(messages []Message) {
 			v.part(m.Role, p, i, j)
 		}
 	}
-	if !said {
+	switch {
+	case !said:
 		v.add("there is no message of the user")
+	case !something:
+		v.add("the user says nothing")
 	}
 	if last := messages[len(messages)-1]; last.Role == RoleAssistant && len(last.Calls()) > 0 {
 		v.add("message %d: its tool calls have no results", len(messages)-1)
@@ -158,8 +166,11 @@ func (v *validator) part(role Role, p Part, i, j int) {
 		allowed = role == RoleUser || role == RoleAssistant
 		if p.File == nil {
 			v.add("%s: a file part without a file", where)
-		} else if role == RoleUser {
-			v.file(*p.File, where)
+			break
+		}
+		v.file(p.File, where)
+		if role == RoleUser {
+			v.accepted(p.File, where)
 		}
 	case KindReasoning, KindSource, KindOpaque:
 		allowed = role == RoleAssistant
@@ -175,8 +186,8 @@ func (v *validator) part(role Role, p Part, i, j int) {
 		if p.Result == nil {
 			v.add("%s: a result part without a result", where)
 		} else {
-			for _, f := range p.Result.Files {
-				v.file(f, where)
+			for i := range p.Result.Files {
+				v.file(&p.Result.Files[i], where)
 			}
 		}
 	}
@@ -185,37 +196,32 @@ func (v *validator) part(role Role, p Part, i, j int) {
 	}
 }
 
-func (v *validator) file(f File, where string) {
-	given := 0
-	for _, ok := range []bool{len(f.Data) > 0, f.URL != "", f.ID != ""} {
-		if ok {
-			given++
-		}
+func (v *validator) file(f *File, where string) {
+	if err := f.check(); err != nil {
+		v.add("%s: %w", where, err)
 	}
-	if given != 1 {
-		v.add("%s: a file needs exactly one of Data, URL and ID, this has %d", where, given)
-	}
-	if f.MediaType == "" && f.ID == "" {
-		v.add("%s: a file without a media type", where)
-	}
-	if v.rules.NoFileURLs && f.URL != "" && !strings.HasPrefix(f.URL, "data:") {
-		v.add("%s: files by URL are not supported; give its bytes", where)
+}
+
+// accepted checks a file against the rules.
+func (v *validator) accepted(f *File, where string) {
+	if f.URL != "" && !strings.HasPrefix(f.URL, "data:") && !matches(v.rules.URLs, f.MediaType) {
+		v.add("%s: a file of type %s by URL; give its bytes", where, f.MediaType)
 	}
 	if v.rules.MaxFile > 0 && len(f.Data) > v.rules.MaxFile {
 		v.add("%s: a file of %d bytes; at most %d are accepted", where, len(f.Data), v.rules.MaxFile)
 	}
-	if v.rules.Media != nil && f.MediaType != "" {
-		for _, pattern := range v.rules.Media {
-			if wildcard(pattern, f.MediaType) {
-				return
-			}
-		}
+	if f.MediaType != "" && !matches(v.rules.Media, f.MediaType) {
 		accepted := strings.Join(v.rules.Media, ", ")
 		if accepted == "" {
 			accepted = "none"
 		}
 		v.add("%s: a file of type %s; accepted are: %s", where, f.MediaType, accepted)
 	}
+}
+
+// matches reports whether s fits one of the patterns; nil stands for any.
+func matches(patterns []string, s string) bool {
+	return patterns == nil || slices.ContainsFunc(patterns, func(pattern string) bool { return wildcard(pattern, s) })
 }
 
 func (v *validator) tools(req *Request) {
@@ -286,6 +292,11 @@ func (v *validator) settings(req *Request) {
 	if req.Output != nil {
 		if v.rules.NoOutput {
 			v.add("structured output is not supported")
+		}
+		if req.Output.Name != "" {
+			if err := tool.CheckName(req.Output.Name); err != nil {
+				v.add("the output: %w", err)
+			}
 		}
 		if _, ok := jsonObject(string(req.Output.Schema)); !ok {
 			v.add("the schema of the output is not a JSON object")

@@ -47,8 +47,11 @@ func TestValidateExplains(t *testing.T) {
 		"image":                     {with(aiclient.User("x", image)), aiclient.Rules{Media: []string{"image/*"}, MaxFile: 10}, ""},
 		"image too large":           {with(aiclient.User("x", image)), aiclient.Rules{MaxFile: 9}, "10 bytes; at most 9"},
 		"image for a model of text": {with(aiclient.User("x", image)), aiclient.ModelSpec{Provider: "p", ID: "m", Input: []string{}}.Rules(), "cannot be sent to p:m: message 1, part 1: a file of type image/png; accepted are: none"},
-		"image in a result":         {with(aiclient.Assistant(call), aiclient.ToolResults(aiclient.ToolResult{CallID: "1", Files: []aiclient.File{*image.File}})), aiclient.Rules{Media: []string{"audio/*"}}, "accepted are: audio/*"},
-		"file by URL":               {with(aiclient.User("x", aiclient.FileURL("image/png", "https://example.com/a"))), aiclient.Rules{NoFileURLs: true}, "by URL"},
+		"image in a result":         {with(aiclient.Assistant(call), aiclient.ToolResults(aiclient.ToolResult{CallID: "1", Files: []aiclient.File{*image.File}})), aiclient.Rules{Media: []string{"audio/*"}}, ""},
+		"no file from the model":    {with(aiclient.Assistant(aiclient.Part{Kind: aiclient.KindFile, File: &aiclient.File{MediaType: "image/png"}})), aiclient.Rules{}, "exactly one of Data, URL and ID"},
+		"no image in a result":      {with(aiclient.Assistant(call), aiclient.ToolResults(aiclient.ToolResult{CallID: "1", Files: []aiclient.File{{}}})), aiclient.Rules{}, "exactly one of Data, URL and ID"},
+		"file by URL":               {with(aiclient.User("x", aiclient.FileURL("image/png", "https://example.com/a"))), aiclient.Rules{URLs: []string{"audio/*"}}, "a file of type image/png by URL; give its bytes"},
+		"silence":                   {aiclient.Request{Messages: []aiclient.Message{aiclient.User(" "), {Role: aiclient.RoleUser}}}, aiclient.Rules{}, "the user says nothing"},
 		"tools":                     {set(func(r *aiclient.Request) { r.Tools = []tool.Tool{echo()} }), aiclient.Rules{MaxTools: 1}, ""},
 		"no tools":                  {set(func(r *aiclient.Request) { r.Tools = []tool.Tool{echo()} }), aiclient.ModelSpec{NoTools: true}.Rules(), "tools are not supported"},
 		"too many tools":            {set(func(r *aiclient.Request) { r.Tools = []tool.Tool{echo(), {Name: "b"}} }), aiclient.Rules{MaxTools: 1}, "2 tools; at most 1"},
@@ -68,6 +71,7 @@ func TestValidateExplains(t *testing.T) {
 		"stop texts":                {set(func(r *aiclient.Request) { r.Stop = []string{"a", "b"} }), aiclient.Rules{MaxStop: 1}, "2 stop texts; at most 1"},
 		"reasoning":                 {set(func(r *aiclient.Request) { r.Reasoning.Effort = "low" }), aiclient.Rules{NoReasoning: true}, "reasoning settings"},
 		"output":                    {set(func(r *aiclient.Request) { r.Output = &aiclient.OutputFormat{} }), aiclient.Rules{NoOutput: true}, "structured output"},
+		"name of the output":        {set(func(r *aiclient.Request) { r.Output = &aiclient.OutputFormat{Name: "my output"} }), aiclient.Rules{}, `the output: tool name "my output"`},
 		"options":                   {set(func(r *aiclient.Request) { r.Options = map[string]json.RawMessage{"p": json.RawMessage("1")} }), aiclient.Rules{}, "options for p are not a JSON object"},
 	} {
 		t.Run(name, func(t *testing.T) {

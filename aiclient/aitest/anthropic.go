@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"strings"
 )
 
 // anthropicWire is Anthropic's Messages format.
@@ -157,18 +158,39 @@ func anthropicMessage(req *Request, role string, blocks []anthropicBlock) error 
 			for _, block := range inner {
 				result.Text += block.Text
 				if block.Type != "text" {
+					if err := block.checkFile(); err != nil {
+						return err
+					}
 					result.Files = append(result.Files, block.Source.MediaType+block.Source.URL)
 				}
 			}
 			req.Messages = append(req.Messages, result)
 			continue
 		case "image", "document":
+			if role == "assistant" {
+				return fmt.Errorf("%s blocks are not permitted in assistant messages", b.Type)
+			}
+			if err := b.checkFile(); err != nil {
+				return err
+			}
 			out.Files = append(out.Files, b.Source.MediaType+b.Source.URL)
 		}
 		other = true
 	}
 	if other {
 		req.Messages = append(req.Messages, out)
+	}
+	return nil
+}
+
+var anthropicMedia = map[string]string{
+	"image": "image/jpeg image/png image/gif image/webp", "document": "application/pdf text/plain",
+}
+
+// checkFile refuses the media types that the API refuses.
+func (b anthropicBlock) checkFile() error {
+	if kind := b.Source.MediaType; kind != "" && !strings.Contains(anthropicMedia[b.Type], kind) {
+		return fmt.Errorf("%s: media_type: input should be one of %s, not %s", b.Type, anthropicMedia[b.Type], kind)
 	}
 	return nil
 }

@@ -104,6 +104,9 @@ func openAIContent(raw json.RawMessage) (text string, files []string, err error)
 	if err := json.Unmarshal(raw, &parts); err != nil {
 		return "", nil, err
 	}
+	if len(parts) == 0 {
+		return "", nil, errors.New("content: empty array")
+	}
 	for _, p := range parts {
 		switch p.Type {
 		case "text":

@@ -24,7 +24,7 @@ func (c *chat) Model() aiclient.Model {
 func (c *chat) Rules() aiclient.Rules {
 	return aiclient.Rules{
 		Name: c.provider.name, MaxTemperature: 1,
-		Media: []string{"image/jpeg", "image/png", "image/gif", "image/webp", "application/pdf", "text/*"},
+		Media: append([]string{"application/pdf", "text/*"}, images...),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tokenring-ai/tokenring-go/aiclient"
@@ -87,6 +88,9 @@ func (e *encoder) warn(format string, args ...any) {
 
 func (e *encoder) encode(stream bool) ([]byte, error) {
 	req, provider := e.req, e.chat.provider
+	if err := transport.CheckParts(req); err != nil {
+		return nil, err
+	}
 	e.ids.Max = maxCallID
 	e.out = request{
 		Model: e.chat.model, MaxTokens: req.MaxTokens, Temperature: req.Temperature, TopP: req.TopP, TopK: req.TopK,
@@ -97,9 +101,7 @@ func (e *encoder) encode(stream bool) ([]byte, error) {
 	}
 	e.thinking()
 	e.tools()
-	if err := e.output(); err != nil {
-		return nil, err
-	}
+	e.output()
 	if err := e.messages(); err != nil {
 		return nil, err
 	}
@@ -200,23 +202,21 @@ func (e *encoder) tools() {
 }
 
 // output asks for a JSON document: with a tool whose arguments are the
-// document, or in words where a tool cannot be forced.
-func (e *encoder) output() error {
+// document, or in words where a tool cannot be forced or takes no such arguments.
+func (e *encoder) output() {
 	f := e.req.Output
 	if f == nil {
-		return nil
+		return
 	}
 	schema := transport.Schema(f.Schema)
-	if len(e.out.Tools) > 0 || e.out.Thinking != nil {
-		e.out.System = append(e.out.System, &contentBlock{Type: "text",
-			Text: "Answer with one JSON object only, without any text around it, that fits this JSON schema:\n" + string(schema)})
-		return nil
-	}
 	var shape struct {
 		Type string `json:"type"`
 	}
-	if json.Unmarshal(schema, &shape) != nil || shape.Type != "object" {
-		return errors.New("the schema of the output must be that of an object")
+	object := json.Unmarshal(schema, &shape) == nil && shape.Type == "object"
+	if len(e.out.Tools) > 0 || e.out.Thinking != nil || !object {
+		e.out.System = append(e.out.System, &contentBlock{Type: "text",
+			Text: "Answer with one JSON document only, without any text around it, that fits this JSON schema:\n" + string(schema)})
+		return
 	}
 	e.outputTool = f.Name
 	if e.outputTool == "" {
@@ -228,7 +228,6 @@ func (e *encoder) output() error {
 	}
 	e.out.Tools = []map[string]any{{"name": e.outputTool, "description": description, "input_schema": schema}}
 	e.out.ToolChoice = map[string]any{"type": "tool", "name": e.outputTool}
-	return nil
 }
 
 // system puts the system prompt first and what changes behind its cache mark.
@@ -332,11 +331,15 @@ func (e *encoder) message(m aiclient.Message) (role string, blocks []*contentBlo
 		case aiclient.KindReasoning:
 			b = e.reasoning(p)
 		case aiclient.KindFile:
-			b, err = fileBlock(p.File)
+			if role == "assistant" {
+				e.warn("files that a model made are left out: %s takes files from the user only", e.chat.provider.name)
+			} else {
+				b, err = fileBlock(p.File)
+			}
 		case aiclient.KindToolCall:
 			b = &contentBlock{Type: "tool_use", ID: e.ids.Call(p.Call.ID), Name: transport.CallName(p.Call.Name), Input: p.Call.Input()}
 		case aiclient.KindToolResult:
-			b, err = e.resultBlock(p.Result)
+			b = e.resultBlock(p.Result)
 		case aiclient.KindOpaque:
 			data := blockData{}
 			if p.Provider.For(e.chat.provider.name, &data) && len(data.Block) > 0 {
@@ -394,7 +397,7 @@ func (e *encoder) reasoning(p aiclient.Part) *contentBlock {
 	return nil
 }
 
-func (e *encoder) resultBlock(r *aiclient.ToolResult) (*contentBlock, error) {
+func (e *encoder) resultBlock(r *aiclient.ToolResult) *contentBlock {
 	b := &contentBlock{Type: "tool_result", ToolUseID: e.ids.Result(r.CallID), IsError: r.IsError}
 	if r.Text != "" {
 		b.Content = append(b.Content, &contentBlock{Type: "text", Text: r.Text})
@@ -402,21 +405,25 @@ func (e *encoder) resultBlock(r *aiclient.ToolResult) (*contentBlock, error) {
 	for i := range r.Files {
 		file, err := fileBlock(&r.Files[i])
 		if err != nil {
-			return nil, err
+			e.warn("the result of %s: %v", r.Name, err)
+			file = &contentBlock{Type: "text", Text: transport.Unreadable(&r.Files[i])}
 		}
 		b.Content = append(b.Content, file)
 	}
-	return b, nil
+	return b
 }
+
+// images are the types of images that the API takes.
+var images = []string{"image/jpeg", "image/png", "image/gif", "image/webp"}
 
 func fileBlock(f *aiclient.File) (*contentBlock, error) {
 	kind := "document"
 	switch {
-	case strings.HasPrefix(f.MediaType, "image/"):
+	case slices.Contains(images, f.MediaType):
 		kind = "image"
 	case f.MediaType == "application/pdf", strings.HasPrefix(f.MediaType, "text/"), f.ID != "":
 	default:
-		return nil, fmt.Errorf("a file of type %q: images, PDF and text can be sent", f.MediaType)
+		return nil, fmt.Errorf("a file of type %q: JPEG, PNG, GIF, WebP, PDF and text can be sent", f.MediaType)
 	}
 	b := &contentBlock{Type: kind}
 	if kind == "document" {

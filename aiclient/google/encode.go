@@ -103,6 +103,9 @@ func (e *encoder) warn(format string, args ...any) {
 
 func (e *encoder) encode() ([]byte, error) {
 	req, name := e.req, e.chat.provider.name
+	if err := transport.CheckParts(req); err != nil {
+		return nil, err
+	}
 	e.calls = map[string]functionCall{}
 	e.out.Config = generationConfig{
 		Temperature: req.Temperature, TopP: req.TopP, TopK: req.TopK, FrequencyPenalty: req.FrequencyPenalty,
@@ -268,7 +271,8 @@ func (e *encoder) message(m aiclient.Message) (role string, parts []part, err er
 			for i := range p.Result.Files {
 				file, err := filePart(&p.Result.Files[i])
 				if err != nil {
-					return role, nil, err
+					e.warn("the result of %s: %v", p.Result.Name, err)
+					file = part{Text: new(transport.Unreadable(&p.Result.Files[i]))}
 				}
 				files = append(files, file)
 			}

@@ -23,7 +23,7 @@ func (c *chat) Model() aiclient.Model {
 
 // Rules returns what the API cannot take; see [aiclient.RulesOf].
 func (c *chat) Rules() aiclient.Rules {
-	r := aiclient.Rules{Name: c.provider.name, Media: []string{"image/*", "audio/*", "application/pdf", "text/*"}}
+	r := aiclient.Rules{Name: c.provider.name, Media: []string{"image/*", "audio/*", "application/pdf", "text/*"}, URLs: []string{"image/*"}}
 	if c.provider.dialect == OpenAI {
 		r.MaxStop, r.MaxTools = 4, 128
 	}

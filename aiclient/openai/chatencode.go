@@ -73,7 +73,10 @@ func (c *chat) encode(req *aiclient.Request, stream bool) ([]byte, []string, err
 		Model: c.model, Temperature: req.Temperature, TopP: req.TopP, FrequencyPenalty: req.FrequencyPenalty,
 		PresencePenalty: req.PresencePenalty, Seed: req.Seed, Stop: req.Stop, Metadata: req.Metadata, Stream: stream,
 	}
-	if err := c.encodeMessages(&out, req); err != nil {
+	if err := transport.CheckParts(req); err != nil {
+		return nil, nil, err
+	}
+	if err := c.encodeMessages(&out, req, warn); err != nil {
 		return nil, nil, err
 	}
 	c.encodeTools(&out, req)

@@ -51,7 +51,7 @@ type chatCall struct {
 	Function chatFunction `json:"function"`
 }
 
-func (c *chat) encodeMessages(out *chatRequest, req *aiclient.Request) error {
+func (c *chat) encodeMessages(out *chatRequest, req *aiclient.Request, warn func(string, ...any)) error {
 	cache := c.provider.dialect.CacheControl
 	ids := &transport.CallIDs{Max: maxCallID}
 	if c.provider.dialect.ShortCallIDs {
@@ -80,13 +80,11 @@ func (c *chat) encodeMessages(out *chatRequest, req *aiclient.Request) error {
 			}
 		case aiclient.RoleUser:
 			var content any
-			if content, err = userContent(m.Parts); err == nil {
+			if content, err = userContent(m.Parts); err == nil && len(m.Parts) > 0 {
 				out.Messages = append(out.Messages, chatMessage{Role: "user", Content: content})
 			}
 		case aiclient.RoleTool:
-			err = toolMessages(out, m, ids)
-		default:
-			err = fmt.Errorf("unknown role %q", m.Role)
+			err = toolMessages(out, m, ids, warn)
 		}
 		if err != nil {
 			return fmt.Errorf("message %d (%s): %w", i, m.Role, err)
@@ -187,19 +185,20 @@ func (c *chat) assistant(m aiclient.Message, ids *transport.CallIDs) chatMessage
 	return out
 }
 
-func toolMessages(out *chatRequest, m aiclient.Message, ids *transport.CallIDs) error {
+func toolMessages(out *chatRequest, m aiclient.Message, ids *transport.CallIDs, warn func(string, ...any)) error {
 	// The API takes text only as a result; files follow in a message of the
 	// user, after all results.
 	var files []contentPart
 	for _, p := range m.Parts {
-		if p.Kind != aiclient.KindToolResult || p.Result == nil {
+		if p.Kind != aiclient.KindToolResult {
 			return fmt.Errorf("a %s part where only tool results belong", p.Kind)
 		}
 		out.Messages = append(out.Messages, chatMessage{Role: "tool", Content: p.Result.Text, ToolCallID: ids.Result(p.Result.CallID)})
 		for i := range p.Result.Files {
 			part, err := filePart(&p.Result.Files[i])
 			if err != nil {
-				return err
+				warn("the result of %s: %v", p.Result.Name, err)
+				part = contentPart{Type: "text", Text: transport.Unreadable(&p.Result.Files[i])}
 			}
 			if i == 0 {
 				files = append(files, contentPart{Type: "text", Text: "Files of the result of " + p.Result.Name + " (" + p.Result.CallID + "):"})

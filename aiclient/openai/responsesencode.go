@@ -42,6 +42,9 @@ func (e *responsesEncoder) warn(format string, args ...any) {
 
 func (e *responsesEncoder) encode(stream bool) ([]byte, error) {
 	req, name := e.req, e.chat.provider.name
+	if err := transport.CheckParts(req); err != nil {
+		return nil, err
+	}
 	e.out = responsesRequest{
 		Model: e.chat.model, Temperature: req.Temperature, TopP: req.TopP, MaxOutputTokens: req.MaxTokens,
 		Metadata: req.Metadata, Stream: stream,
@@ -144,15 +147,13 @@ func (e *responsesEncoder) input() error {
 			e.add(map[string]any{"role": "developer", "content": m.Text()})
 		case aiclient.RoleUser:
 			var content []map[string]any
-			if content, err = inputContent(m.Parts); err == nil {
+			if content, err = inputContent(m.Parts); err == nil && len(content) > 0 {
 				e.add(map[string]any{"role": "user", "content": content})
 			}
 		case aiclient.RoleAssistant:
 			e.assistant(m)
 		case aiclient.RoleTool:
 			err = e.results(m)
-		default:
-			err = fmt.Errorf("unknown role %q", m.Role)
 		}
 		if err != nil {
 			return fmt.Errorf("message %d (%s): %w", i, m.Role, err)
@@ -201,7 +202,7 @@ func (e *responsesEncoder) assistant(m aiclient.Message) {
 
 func (e *responsesEncoder) results(m aiclient.Message) error {
 	for _, p := range m.Parts {
-		if p.Kind != aiclient.KindToolResult || p.Result == nil {
+		if p.Kind != aiclient.KindToolResult {
 			return fmt.Errorf("a %s part where only tool results belong", p.Kind)
 		}
 		var output any = p.Result.Text
@@ -213,7 +214,8 @@ func (e *responsesEncoder) results(m aiclient.Message) error {
 			for i := range p.Result.Files {
 				file, err := inputFile(&p.Result.Files[i])
 				if err != nil {
-					return err
+					e.warn("the result of %s: %v", p.Result.Name, err)
+					file = map[string]any{"type": "input_text", "text": transport.Unreadable(&p.Result.Files[i])}
 				}
 				content = append(content, file)
 			}
