@@ -27,14 +27,20 @@ type cluster struct {
 	nodes          []*server.Server
 }
 
-func startCluster(t testing.TB) *cluster {
-	ports := make([]int, 6)
+// freePorts returns ports that nobody listens on.
+func freePorts(t testing.TB, n int) []int {
+	ports := make([]int, n)
 	for i := range ports {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		defer l.Close()
 		ports[i] = l.Addr().(*net.TCPAddr).Port
 	}
+	return ports
+}
+
+func startCluster(t testing.TB) *cluster {
+	ports := freePorts(t, 6)
 	return &cluster{t: t, dir: t.TempDir(), client: ports[:3], routes: ports[3:], nodes: make([]*server.Server, 3)}
 }
 
@@ -77,6 +83,7 @@ func (c *cluster) leader() int {
 // TestClusterLosesNothing takes the stream's leader down and brings it back while
 // two handles enqueue, receive and acknowledge.
 func TestClusterLosesNothing(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t)
 	var starting sync.WaitGroup
 	for i := range c.nodes {

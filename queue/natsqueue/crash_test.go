@@ -158,6 +158,7 @@ func (j *journal) finish(t *testing.T, q queue.Queue) {
 // TestKill kills a process with server, producers and consumers at random
 // moments, again and again on the same folder.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	kills := 4
 	if os.Getenv("TOKENRING_LONG") != "" {
 		kills = 200

@@ -27,8 +27,9 @@
 //     the news: what a handle missed shows in the sequence numbers.
 //   - Space: what finished items left in the log is purged by sequence. Old items
 //     are written again at the end, so that they do not hold the rest.
-//   - Failover: a transaction without an answer is repeated as it is. Because it
-//     names its predecessor, it takes effect at most once.
+//   - Failover: a transaction is repeated as it is until it or another one is in the
+//     log, whatever leaders answer. It names its predecessor, so it takes effect once.
+//   - Loss: a stream that lost what it acknowledged is an error, [ErrLost], once.
 //
 // Each handle holds all items in memory. A transaction must fit into a message,
 // so items and batches are bounded by the server's max_payload. Pausing is for all

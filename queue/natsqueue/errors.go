@@ -15,6 +15,10 @@ var (
 	ErrUnavailable = errors.New("stream is not available")
 	// ErrNoSpace says that the stream or the server's storage is full.
 	ErrNoSpace = errors.New("no space left in the stream")
+	// ErrLost says that the stream lost what it had acknowledged: it was deleted,
+	// made anew, purged by hand or brought back from an older copy. Calls that meet
+	// this fail once; the queue goes on with what there is.
+	ErrLost = errors.New("stream lost acknowledged transactions")
 	// ErrCorrupt says that the stream holds what this package did not write.
 	ErrCorrupt = errors.New("stream cannot be read")
 	// ErrLocked says that another process runs a server in the folder.
@@ -29,7 +33,7 @@ func passing(err error) bool {
 	for _, known := range []error{
 		context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrNoStreamResponse, nats.ErrDisconnected,
 		nats.ErrConnectionReconnecting, nats.ErrReconnectBufExceeded, jetstream.ErrNoStreamResponse, jetstream.ErrJetStreamNotEnabled,
-		errBehind,
+		errBehind, errUndecided,
 	} {
 		if errors.Is(err, known) {
 			return true
@@ -55,7 +59,10 @@ func full(err error) bool {
 // moved reports whether another transaction came first.
 func moved(err error) bool {
 	var api *jetstream.APIError
-	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == 10164)
+	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
-var errBehind = errors.New("a replica is behind")
+var (
+	errBehind    = errors.New("a replica is behind")
+	errUndecided = errors.New("refused for a transaction that is not in the log")
+)

@@ -23,12 +23,14 @@ type eventlog struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	stream  jetstream.Stream
+	config  jetstream.StreamConfig // of a stream that must be made
 	name    string
 	wait    time.Duration
-	applied uint64 // the last message that the state has seen
-	purged  uint64 // the log begins after it
-	sizes   int    // bytes in the log, about
-	offset  int64  // the stream's clock minus ours
+	made    time.Time // when the stream was, by which another one of its name is told apart
+	applied uint64    // the last message that the state has seen
+	purged  uint64    // the log begins after it
+	sizes   int       // bytes in the log, about
+	offset  int64     // the stream's clock minus ours
 	started time.Time
 }
 
@@ -40,23 +42,22 @@ func (l *eventlog) observe(at time.Time) {
 	l.offset = max(l.offset, at.UnixNano()-int64(time.Since(l.started)))
 }
 
-func (l *eventlog) open(ctx context.Context, opts *Options) error {
-	storage := jetstream.FileStorage
-	if opts.Memory {
-		storage = jetstream.MemoryStorage
-	}
-	return l.again(ctx, func(ctx context.Context) error {
-		stream, err := l.js.Stream(ctx, l.name)
-		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			stream, err = l.js.CreateStream(ctx, jetstream.StreamConfig{
-				Name: l.name, Subjects: []string{l.name + ".log"}, Storage: storage, Replicas: max(1, opts.Replicas),
-				Description: "work queue", Discard: jetstream.DiscardNew, AllowDirect: true, DenyDelete: true,
-				RePublish: &jetstream.RePublish{Source: l.name + ".log", Destination: l.name + ".news", HeadersOnly: true},
-			})
+// open finds the stream or makes it.
+func (l *eventlog) open(ctx context.Context) error { return l.again(ctx, l.find) }
+
+// find is one attempt of open.
+func (l *eventlog) find(ctx context.Context) error {
+	stream, err := l.js.Stream(ctx, l.name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		stream, err = l.js.CreateStream(ctx, l.config)
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return errBehind // the server that answered first did not know it yet
 		}
-		l.stream = stream
-		return err
-	})
+	}
+	if err == nil {
+		l.stream, l.made = stream, stream.CachedInfo().Created
+	}
+	return err
 }
 
 // again repeats fn while the cluster cannot answer.
@@ -91,39 +92,92 @@ func (l *eventlog) again(ctx context.Context, fn func(context.Context) error) er
 	}
 }
 
-// append adds a transaction behind the last one applied. It is repeated as it
-// is until there is a definite answer: since it names its predecessor, it cannot
-// take effect twice.
-func (l *eventlog) append(ctx context.Context, data []byte) (uint64, error) {
-	var seq uint64
-	err := l.again(ctx, func(ctx context.Context) error {
+// answer is what became of a transaction.
+type answer struct {
+	seq   uint64 // its number; 0: something follows its predecessor already
+	at    end    // then: the end of the log
+	doubt bool   // then: that may be the transaction itself
+}
+
+// append adds a transaction behind the last one applied. It is repeated as it is
+// until its fate is known: since it names its predecessor, it cannot take effect
+// twice. A refusal does not decide it while nothing follows the predecessor: a
+// leader also refuses for what it has only proposed to the others. That may be this
+// transaction, from a try without an answer, and may come to nothing.
+func (l *eventlog) append(ctx context.Context, data []byte) (a answer, err error) {
+	err = l.again(ctx, func(ctx context.Context) error {
 		msg := nats.NewMsg(l.name + ".log")
 		msg.Data = data
 		ack, err := l.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequence(l.applied))
-		if err == nil {
-			seq = ack.Sequence
+		switch {
+		case err == nil:
+			a.seq = ack.Sequence
+			return nil
+		case moved(err):
+			at, err := l.look(ctx)
+			if err == nil && at.last == l.applied {
+				err = errUndecided
+			}
+			a.at = at
+			return err
+		case errors.Is(err, jetstream.ErrNoStreamResponse): // which may be gone
+			if _, gone := l.look(ctx); gone != nil {
+				return gone
+			}
 		}
+		a.doubt = true
 		return err
 	})
-	return seq, err
+	return a, err
 }
 
-// last asks for the number of the last message.
-func (l *eventlog) last(ctx context.Context) (uint64, error) {
-	var last uint64
-	err := l.again(ctx, func(ctx context.Context) error {
-		info, err := l.stream.Info(ctx)
-		if err == nil {
-			last = info.State.LastSeq
-			l.observe(info.TimeStamp)
-			if l.applied == 0 && last > 0 {
-				l.purged = info.State.FirstSeq - 1
-			}
-			l.sizes = int(info.State.Bytes)
+// end is where the log ends.
+type end struct {
+	first, last uint64 // numbers of messages
+	bytes       uint64
+}
+
+// look asks once for the end of the log. An error that wraps ErrLost says that it
+// is not the log that was read.
+func (l *eventlog) look(ctx context.Context) (end, error) {
+	made := l.made
+	info, err := l.stream.Info(ctx)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		// Or the server that answered does not know it yet: then find does.
+		if err = l.find(ctx); err == nil && made.Equal(l.made) {
+			err = errBehind
 		}
+	} else if err == nil {
+		l.made = info.Created
+	}
+	if err == nil && !made.Equal(l.made) {
+		if err = errBehind; l.applied > 0 {
+			err = fmt.Errorf("%w: it was made anew at %v", ErrLost, l.made)
+		}
+	}
+	if err != nil {
+		return end{}, err
+	}
+	at := end{info.State.FirstSeq, info.State.LastSeq, info.State.Bytes}
+	if at.last < l.applied {
+		err = fmt.Errorf("%w: it ends at %d instead of %d", ErrLost, at.last, l.applied)
+		if info.Config.Replicas > 1 { // so may one say that leads no more, or not yet
+			err = errors.Join(errBehind, err)
+		}
+		return end{}, err
+	}
+	l.observe(info.TimeStamp)
+	l.sizes = int(at.bytes)
+	return at, nil
+}
+
+// last returns the end of the log.
+func (l *eventlog) last(ctx context.Context) (at end, err error) {
+	err = l.again(ctx, func(ctx context.Context) (err error) {
+		at, err = l.look(ctx)
 		return err
 	})
-	return last, err
+	return at, err
 }
 
 // message is one message of the log.

@@ -97,14 +97,14 @@ func Open(ctx context.Context, nc *nats.Conn, opts Options) (*Queue, error) {
 	}
 	q := &Queue{
 		opts: opts, state: newState(), ops: make(chan *op, maxBatch), news: make(chan struct{}, 1), ended: make(chan struct{}),
-		log: eventlog{nc: nc, js: js, name: opts.Stream, wait: opts.Wait, started: time.Now()},
+		log: eventlog{nc: nc, js: js, name: opts.Stream, wait: opts.Wait, started: time.Now(), config: config(&opts)},
 	}
 	q.stats.Since = time.Now()
 	q.limit = int(max(nc.MaxPayload(), 64<<10)) - 4096
 	q.budget = q.limit / 2
 	q.ctx, q.cancel = context.WithCancel(context.Background())
-	if err = q.log.open(ctx, &opts); err == nil {
-		_, _, err = q.catchUp(ctx, 0, "")
+	if err = q.log.open(ctx); err == nil {
+		_, err = q.catchUp(ctx)
 	}
 	var sub *nats.Subscription
 	if err == nil {
@@ -127,6 +127,19 @@ func Open(ctx context.Context, nc *nats.Conn, opts Options) (*Queue, error) {
 	q.free = func() { _ = sub.Unsubscribe() }
 	go q.loop()
 	return q, nil
+}
+
+// config is how a stream is made.
+func config(opts *Options) jetstream.StreamConfig {
+	storage := jetstream.FileStorage
+	if opts.Memory {
+		storage = jetstream.MemoryStorage
+	}
+	return jetstream.StreamConfig{
+		Name: opts.Stream, Subjects: []string{opts.Stream + ".log"}, Storage: storage, Replicas: max(1, opts.Replicas),
+		Description: "work queue", Discard: jetstream.DiscardNew, AllowDirect: true, DenyDelete: true,
+		RePublish: &jetstream.RePublish{Source: opts.Stream + ".log", Destination: opts.Stream + ".news", HeadersOnly: true},
+	}
 }
 
 // Connect is [Open] on a connection of its own, to one of the servers in a list

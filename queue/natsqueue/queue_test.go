@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	var dirs sync.Map
 	queuetest.Run(t, queuetest.Engine{
 		New: func(t testing.TB, opts queue.Options) queue.Queue {

@@ -14,16 +14,19 @@ import (
 	"github.com/tokenring-ai/tokenring-go/queue/natsqueue"
 )
 
-// startServer runs a server with a port until the test ends.
-func startServer(t testing.TB, opts server.Options) string {
+// newServer runs a server with a port until the test ends.
+func newServer(t testing.TB, opts server.Options) *server.Server {
 	opts.Host, opts.Port, opts.JetStream, opts.NoLog, opts.NoSigs, opts.StoreDir = "127.0.0.1", -1, true, true, true, t.TempDir()
 	s, err := server.NewServer(&opts)
 	require.NoError(t, err)
 	go s.Start()
 	require.True(t, s.ReadyForConnections(20*time.Second))
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	return s.ClientURL()
+	return s
 }
+
+// startServer returns the address of one.
+func startServer(t testing.TB, opts server.Options) string { return newServer(t, opts).ClientURL() }
 
 func connect(t testing.TB, url string, opts natsqueue.Options) *natsqueue.Queue {
 	q, err := natsqueue.Connect(t.Context(), url, opts)

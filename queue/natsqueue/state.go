@@ -224,6 +224,16 @@ func (s *state) expireDedupes(now int64) {
 	}
 }
 
+// oldestItem returns the first position of an item in the log.
+func (s *state) oldestItem() (pos uint64, ok bool) {
+	for el := s.live.Front(); el != nil; el = el.Next() {
+		if l := el.Value.(*live); l.entry != nil {
+			return l.pos, true
+		}
+	}
+	return 0, false
+}
+
 // needed returns the position before which the log may be purged.
 func (s *state) needed(last uint64) uint64 {
 	if el := s.live.Front(); el != nil {

@@ -1,12 +1,11 @@
 package natsqueue
 
 import (
-	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"time"
-
-	"crypto/rand"
 
 	"github.com/tokenring-ai/tokenring-go/queue"
 	"github.com/tokenring-ai/tokenring-go/queue/internal/engine"
@@ -29,6 +28,9 @@ func (q *Queue) begin() *txn {
 	t := &txn{q: q, s: q.state, now: q.log.now(), before: q.state.head}
 	if t.s.prefix == "" {
 		t.s.prefix = strings.ToLower(rand.Text()[:6])
+		var token [4]byte // no lease of a log that was lost must fit
+		_, _ = rand.Read(token[:])
+		t.s.lastToken = int64(binary.BigEndian.Uint32(token[:]))
 	}
 	return t
 }
@@ -221,40 +223,4 @@ func (s *state) move(e *entry, to int64, m meta) {
 	e.seq, e.meta = to, m
 	s.entries[to] = e
 	s.link(e)
-}
-
-// catchUp applies the log up to its end, or at least to a position. It reports
-// whether anything was new and whether the transaction with that ID was there.
-func (q *Queue) catchUp(ctx context.Context, to uint64, id string) (news, own bool, err error) {
-	if to == 0 {
-		if to, err = q.log.last(ctx); err != nil {
-			return false, false, err
-		}
-		if to < q.log.applied {
-			q.opts.Logger.Error("the server lost acknowledged transactions of a queue; reading all anew",
-				"stream", q.log.name, "had", q.log.applied, "has", to)
-			q.state, q.log.applied, q.log.purged = newState(), 0, 0
-			news = true
-		}
-	}
-	for q.log.applied < to {
-		msgs, err := q.log.read(ctx)
-		if err != nil {
-			return news, own, err
-		}
-		for _, m := range msgs {
-			if m.seq > q.log.applied+1 { // purged meanwhile: what is needed is behind it
-				q.state = newState()
-			}
-			got, h, recs, err := decode(m.data)
-			if err != nil {
-				return news, own, fmt.Errorf("%w: message %d: %w", ErrCorrupt, m.seq, err)
-			}
-			own = own || got == id
-			q.state.apply(h, recs, m.seq)
-			q.log.applied = m.seq
-			news = true
-		}
-	}
-	return news, own, nil
 }

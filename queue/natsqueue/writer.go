@@ -180,6 +180,7 @@ func (q *Queue) serve(fresh []*op) {
 	}
 	outcome, t, err := q.transact(immediates, claim)
 	if err != nil {
+		q.startOver(err)
 		if q.ctx.Err() != nil {
 			err = queue.ErrClosed
 		} else {
@@ -231,11 +232,11 @@ func (q *Queue) transact(immediates []*op, claim func(*op) bool) (map[*op]error,
 			}
 			// Nothing in the log proves that this was decided on the latest state.
 			q.unsure = false
-			news, _, err := q.catchUp(q.ctx, 0, "")
+			c, err := q.catchUp(q.ctx)
 			if err != nil {
 				return nil, nil, err
 			}
-			checked = !news
+			checked = !c.news
 			continue
 		}
 		t.rewrite(max(64<<10, q.budget/4))
@@ -245,22 +246,25 @@ func (q *Queue) transact(immediates []*op, claim func(*op) bool) (map[*op]error,
 			t.rollback()
 			return nil, nil, fmt.Errorf("transaction of %d bytes, the server takes %d: %w", len(data), q.limit, queue.ErrTooLarge)
 		}
-		pos, err := q.log.append(q.ctx, data)
-		if err == nil {
-			q.log.applied = pos
+		a, err := q.log.append(q.ctx, data)
+		if err == nil && a.seq > 0 {
+			q.log.applied = a.seq
 			q.log.sizes += len(data) + 128
-			t.s.settle(t.recs, pos)
+			t.s.settle(t.recs, a.seq)
 			return outcome, t, nil
 		}
 		t.rollback()
-		if !moved(err) {
-			return nil, nil, err
-		}
-		_, own, err := q.catchUp(q.ctx, 0, id)
 		if err != nil {
 			return nil, nil, err
 		}
-		if own { // an attempt whose answer was lost
+		c, err := q.readTo(q.ctx, a.at, id)
+		if err == nil && a.doubt && c.gap && !c.own {
+			err = fmt.Errorf("%w: no answer, and what may have been the transaction is purged", ErrUnavailable)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if c.own { // a try whose answer was lost
 			return outcome, t, nil
 		}
 	}
@@ -310,6 +314,7 @@ func (q *Queue) tidy() {
 	if err == nil {
 		_, err = q.log.last(ctx)
 	}
+	q.startOver(err)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		q.opts.Logger.Warn("could not purge the log of a queue; it will be tried again", "stream", q.log.name, "error", err)
 	}
