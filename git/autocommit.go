@@ -12,8 +12,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 // ErrNoBaseline: AutoCommit does not know what was there before the agent.
@@ -35,6 +37,9 @@ type AutoCommitOptions struct {
 	// everything that changed since Begin counts as the agent's.
 	Changed func() []string
 
+	// All commits a person's changes too, those from before Begin included.
+	All bool
+
 	// Commit holds what the commits have beside message and paths: authors,
 	// trailers, NoVerify.
 	Commit CommitOptions
@@ -51,8 +56,9 @@ type Skipped struct {
 
 // AutoCommit commits an agent's work after its tests have passed, and only the
 // agent's: what a person had changed before [AutoCommit.Begin], staged or not,
-// tracked or not, is neither committed nor altered. A file that both changed is
-// left out and reported, because its changes cannot be told apart.
+// tracked or not, is neither committed nor altered, unless All is set. A file
+// that both changed is left out and reported, because its changes cannot be told
+// apart.
 //
 // It is a state slice: the baseline survives a resume. It is safe for concurrent
 // use.
@@ -67,13 +73,46 @@ type AutoCommit struct {
 }
 
 type autoState struct {
-	Begun    bool              `json:"begun"`
-	Root     string            `json:"root,omitempty"`
-	Head     string            `json:"head,omitempty"`
-	Dirty    map[string]string `json:"dirty,omitempty"` // path → state of the file when the agent began
-	Disabled bool              `json:"disabled,omitempty"`
-	Last     *Commit           `json:"last,omitempty"`
-	Skipped  []Skipped         `json:"skipped,omitempty"`
+	Begun    bool       `json:"begun"`
+	Root     string     `json:"root,omitempty"`
+	Head     string     `json:"head,omitempty"`
+	Dirty    pathStates `json:"dirty,omitempty"` // when the agent began
+	Disabled bool       `json:"disabled,omitempty"`
+	Last     *Commit    `json:"last,omitempty"`
+	Skipped  []Skipped  `json:"skipped,omitempty"`
+}
+
+// pathStates are the states of files by path. JSON holds no name that is not
+// UTF-8, so there such names are quoted, and those that would look quoted.
+type pathStates map[string]string
+
+func (p pathStates) MarshalJSON() ([]byte, error) {
+	quoted := make(map[string]string, len(p))
+	for path, state := range p {
+		if !utf8.ValidString(path) || strings.HasPrefix(path, `"`) {
+			path = strconv.Quote(path)
+		}
+		quoted[path] = state
+	}
+	return json.Marshal(quoted)
+}
+
+func (p *pathStates) UnmarshalJSON(data []byte) error {
+	var quoted map[string]string
+	if err := json.Unmarshal(data, &quoted); err != nil {
+		return err
+	}
+	*p = make(pathStates, len(quoted))
+	for path, state := range quoted {
+		if strings.HasPrefix(path, `"`) {
+			var err error
+			if path, err = strconv.Unquote(path); err != nil {
+				return fmt.Errorf("path %s: %w", path, err)
+			}
+		}
+		(*p)[path] = state
+	}
+	return nil
 }
 
 // NewAutoCommit makes the hook. Call Begin before the agent's first write. From
@@ -90,7 +129,7 @@ func (a *AutoCommit) agentPaths(ctx context.Context, wanted []string) ([]string,
 	a.mu.Lock()
 	begun := a.st.Begun && a.st.Root == a.s.root
 	a.mu.Unlock()
-	if !begun {
+	if !begun || a.opts.All {
 		return wanted, nil
 	}
 	paths, skipped, err := a.plan(ctx)
@@ -145,7 +184,7 @@ func (a *AutoCommit) rebase(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("git: auto-commit: record what was changed before: %w", err)
 	}
-	dirty := make(map[string]string, len(st.Entries))
+	dirty := make(pathStates, len(st.Entries))
 	for _, e := range st.Entries {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("git: auto-commit: record what was changed before: %w", err)
@@ -175,7 +214,7 @@ func (s *Service) fileState(e Entry) string {
 		return "directory"
 	case info.Mode()&os.ModeSymlink != 0:
 		target, _ := os.Readlink(full)
-		return "link " + target
+		return "link " + strconv.Quote(target)
 	case !info.Mode().IsRegular():
 		return "special " + info.Mode().String()
 	}
@@ -209,7 +248,7 @@ func (a *AutoCommit) AfterTesting(ctx context.Context) error {
 		return fmt.Errorf("git: auto-commit: %w", errNoPassed)
 	case !a.opts.Passed():
 		return nil
-	case !begun:
+	case !begun && !a.opts.All:
 		return fmt.Errorf("git: auto-commit: %w: call Begin before the agent's first write; without it a person's changes cannot be told from the agent's", ErrNoBaseline)
 	}
 	paths, skipped, err := a.plan(ctx)
@@ -264,6 +303,9 @@ func (a *AutoCommit) plan(ctx context.Context) (paths []string, skipped []Skippe
 	a.mu.Lock()
 	dirty := maps.Clone(a.st.Dirty)
 	a.mu.Unlock()
+	if a.opts.All {
+		dirty = nil
+	}
 	still := make(map[string]bool, len(st.Entries))
 	for _, e := range st.Entries {
 		still[e.Path] = true

@@ -186,3 +186,41 @@ func TestAutoCommitBeforeTheFirstCommit(t *testing.T) {
 	assert.Equal(t, "agent.txt", r.run("ls-tree", "--name-only", "HEAD"))
 	assert.Equal(t, "A  person.txt", r.status())
 }
+
+// A baseline survives a resume whatever files are called.
+func TestAutoCommitStateWithOddNames(t *testing.T) {
+	t.Parallel()
+	r := withCommit(t)
+	odd := []string{"not\xffutf8", `"quoted"`, `"\xff`, "new\nline", "sp ace"}
+	for _, name := range odd {
+		r.file(name, "person\n")
+	}
+	require.NoError(t, os.Symlink("to\xff", r.path("link")))
+	data, err := json.Marshal(autoCommit(t, r, AutoCommitOptions{}))
+	require.NoError(t, err)
+	before := r.status()
+	b := NewAutoCommit(r.Service, AutoCommitOptions{Passed: passed})
+	require.NoError(t, json.Unmarshal(data, b))
+	require.NoError(t, b.AfterTesting(t.Context()))
+	assert.Equal(t, before, r.status())
+	r.file("agent\xff", "agent\n")
+	require.NoError(t, b.AfterTesting(t.Context()))
+	assert.Equal(t, before, r.status())
+	assert.Empty(t, b.Skipped())
+	require.Error(t, json.Unmarshal([]byte(`{"dirty":{"\"":"x"}}`), b))
+}
+
+func TestAutoCommitOfAll(t *testing.T) {
+	t.Parallel()
+	r := withCommit(t)
+	r.file("a.txt", "person\n")
+	a := autoCommit(t, r, AutoCommitOptions{All: true})
+	r.file("a.txt", "person and agent\n")
+	r.file("new.txt", "agent\n")
+	require.NoError(t, a.AfterTesting(t.Context()))
+	assert.Empty(t, r.status())
+	assert.Empty(t, a.Skipped())
+	r.file("a.txt", "again\n")
+	_, err := callTool(t, r, "git_commit", `{"message":"m","paths":["a.txt"]}`)
+	require.NoError(t, err)
+}
