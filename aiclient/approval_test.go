@@ -82,6 +82,54 @@ func TestApproval(t *testing.T) {
 	}
 }
 
+// TestPolicyOnEveryKindOfEffect gives one policy calls of every kind.
+func TestPolicyOnEveryKindOfEffect(t *testing.T) {
+	policy := aiclient.Policy{Rules: []aiclient.Rule{
+		{Kind: tool.Write, Target: "src/*", Verdict: aiclient.Allow},
+		{Kind: tool.Write, Target: "*/.git/*", Verdict: aiclient.Deny},
+		{Kind: tool.Exec, Target: "go test*", Verdict: aiclient.Allow},
+		{Kind: tool.Exec, Target: "rm *", Verdict: aiclient.Deny},
+		{Kind: tool.Network, Target: "*.example.com", Verdict: aiclient.Allow},
+		{Kind: tool.SQLWrite, Target: "main: DROP*", Verdict: aiclient.Deny},
+	}}
+	for _, test := range []struct {
+		effects []tool.Effect
+		want    aiclient.Verdict
+	}{
+		{[]tool.Effect{{Kind: tool.Read, Target: "/etc/passwd"}}, aiclient.Allow},
+		{[]tool.Effect{{Kind: tool.Write, Target: "src/a.go"}}, aiclient.Allow},
+		{[]tool.Effect{{Kind: tool.Write, Target: "a.go"}}, aiclient.Ask},
+		{[]tool.Effect{{Kind: tool.Write, Target: "x/.git/config"}}, aiclient.Deny},
+		{[]tool.Effect{{Kind: tool.Exec, Target: "go test ./..."}}, aiclient.Allow},
+		{[]tool.Effect{{Kind: tool.Exec, Target: "make"}}, aiclient.Ask},
+		{[]tool.Effect{{Kind: tool.Exec, Target: "rm -rf /"}}, aiclient.Deny},
+		{[]tool.Effect{{Kind: tool.Network, Target: "api.example.com"}}, aiclient.Allow},
+		{[]tool.Effect{{Kind: tool.Network, Target: "evil.example"}}, aiclient.Ask},
+		{[]tool.Effect{{Kind: tool.SQLWrite, Target: "main: UPDATE t SET a = 1"}}, aiclient.Ask},
+		{[]tool.Effect{{Kind: tool.SQLWrite, Target: "main: DROP TABLE t"}}, aiclient.Deny},
+		{[]tool.Effect{{Kind: tool.Unknown}}, aiclient.Ask},
+		{[]tool.Effect{{Kind: tool.Read, Target: "a"}, {Kind: tool.Write, Target: "src/b"}, {Kind: tool.Network, Target: "evil.example"}}, aiclient.Ask},
+		{[]tool.Effect{{Kind: tool.Write, Target: "src/b"}, {Kind: tool.Exec, Target: "rm x"}}, aiclient.Deny},
+	} {
+		var asked *aiclient.Approval
+		ran := false
+		work := tool.Tool{Name: "work", Effects: func(json.RawMessage) []tool.Effect { return test.effects },
+			Call: func(context.Context, json.RawMessage) (tool.Result, error) { ran = true; return tool.Text("ok"), nil }}
+		c := aiclient.NewConversation(replies(calls("work", "")), aiclient.ConversationOptions{Tools: []tool.Tool{work}, Policy: policy,
+			Approve: func(_ context.Context, a aiclient.Approval) (aiclient.Decision, error) {
+				asked = &a
+				return aiclient.Decision{Allow: true}, nil
+			}})
+		_, err := c.Send(t.Context(), "go")
+		require.NoError(t, err)
+		assert.Equal(t, test.want == aiclient.Ask, asked != nil, "%v", test.effects)
+		assert.Equal(t, test.want != aiclient.Deny, ran, "%v", test.effects)
+		if asked != nil {
+			assert.Equal(t, test.effects, asked.Effects)
+		}
+	}
+}
+
 func TestGrantsAreSavedAndReset(t *testing.T) {
 	var ran, asked atomic.Int64
 	open := func() *aiclient.Conversation {

@@ -41,8 +41,8 @@ func (e *ObjectError) Error() string {
 // Unwrap returns what is wrong.
 func (e *ObjectError) Unwrap() error { return e.Err }
 
-// GenerateObject asks chat for a T. The JSON schema follows from T as it does in
-// tool.New; a T that is not a struct or a map is wrapped for the model and
+// GenerateObject asks chat for a T. The JSON schema follows from T by its json
+// tags, and a `jsonschema:"…"` tag describes a field; a T that is not a struct or a map is wrapped for the model and
 // unwrapped again. An answer that does not fit the schema is sent back with
 // what is wrong; when the repairs do not help, the error is an [*ObjectError].
 // The response is the last one, its usage that of all requests. req is not
@@ -156,7 +156,11 @@ type object[T any] struct {
 }
 
 func newObject[T any](opts ObjectOptions) (*object[T], error) {
-	schema, err := jsonschema.For[T](nil)
+	schema, err := jsonschema.For[T](&jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
+		// As encoding/json reads them.
+		reflect.TypeFor[[]byte]():          {Type: "string", ContentEncoding: "base64"},
+		reflect.TypeFor[json.RawMessage](): {},
+	}})
 	if err != nil {
 		return nil, fmt.Errorf("schema of %s: %w", reflect.TypeFor[T](), err)
 	}

@@ -61,6 +61,15 @@ func TestGenerateObject(t *testing.T) {
 		require.ErrorContains(t, err, "it was cut off at the token limit")
 		assert.Len(t, chat.requests, 1, "to ask again would be cut off again")
 	})
+	t.Run("bytes and raw JSON", func(t *testing.T) {
+		type blob struct {
+			Data []byte          `json:"data"`
+			Any  json.RawMessage `json:"any"`
+		}
+		got, _, err := aiclient.GenerateObject[blob](t.Context(), replies(says(`{"data":"aGk=","any":{"a":[1]}}`)), hello(), aiclient.ObjectOptions{})
+		require.NoError(t, err)
+		assert.Equal(t, blob{Data: []byte("hi"), Any: json.RawMessage(`{"a":[1]}`)}, got)
+	})
 	t.Run("not a struct", func(t *testing.T) {
 		got, _, err := aiclient.GenerateObject[[]int](t.Context(), replies(says(`{"value":[1,2]}`)), hello(), aiclient.ObjectOptions{})
 		require.NoError(t, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -112,6 +113,22 @@ func TestFeaturesReachTheRequest(t *testing.T) {
 	assert.Equal(t, 1.0, *chat.requests[1].Temperature)
 	assert.EqualValues(t, 5, chat.requests[1].MaxTokens)
 	assert.Nil(t, own.Seed, "the caller's request is not changed")
+}
+
+// TestSearchFeatures checks that a bound on the searches is never ignored.
+func TestSearchFeatures(t *testing.T) {
+	for query, want := range map[string]*aiclient.WebSearch{
+		"": nil, "websearch": {}, "websearch=0": nil, "maxsearches=3": {MaxUses: 3}, "websearch=1&maxsearches=3": {MaxUses: 3}, "websearch=0&maxsearches=3": nil,
+	} {
+		given, err := url.ParseQuery(query)
+		require.NoError(t, err)
+		f, err := aiclient.ModelSpec{}.Check(given)
+		require.NoError(t, err)
+		chat := replies()
+		_, err = aiclient.Wrap(chat, aiclient.WithFeatures(f)).Generate(t.Context(), hello())
+		require.NoError(t, err)
+		assert.Equal(t, want, chat.requests[0].WebSearch, query)
+	}
 }
 
 func TestAvailability(t *testing.T) {

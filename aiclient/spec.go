@@ -201,7 +201,7 @@ func describe(features map[string]Feature) string {
 func ChatFeatures(s ModelSpec) map[string]Feature {
 	features := map[string]Feature{
 		"websearch":   {Kind: FeatureBool, About: "the provider's own search"},
-		"maxsearches": {Kind: FeatureInt, Min: 1, Max: 100, About: "bounds the searches of one reply"},
+		"maxsearches": {Kind: FeatureInt, Min: 1, Max: 100, About: "bounds the searches of one reply; without websearch=false it allows them"},
 		"temperature": {Kind: FeatureFloat, Min: 0, Max: 2},
 		"topp":        {Kind: FeatureFloat, Min: 0, Max: 1},
 		"maxtokens":   {Kind: FeatureInt, Min: 1, Max: 1 << 31},
@@ -230,7 +230,8 @@ func WithFeatures(f Features) Middleware {
 		return func(c Chat) Chat { return c }
 	}
 	return WithRequest(func(r *Request) {
-		if f.Bool("websearch") && r.WebSearch == nil {
+		search := f.Bool("websearch") || f.Has("maxsearches") && !f.Has("websearch")
+		if search && r.WebSearch == nil {
 			r.WebSearch = &WebSearch{MaxUses: int(f.Int("maxsearches"))}
 		}
 		if f.Has("temperature") && r.Temperature == nil {
