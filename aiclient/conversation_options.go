@@ -134,7 +134,8 @@ type ConversationOptions struct {
 	Summarize func(ctx context.Context, messages []Message) (string, error)
 
 	// Price is what the model costs, for models that do not state the cost of a
-	// reply themselves.
+	// reply themselves. It is also what a budget in money sets aside before each
+	// call: without it such a budget learns of a cost only after the call.
 	Price Price
 
 	// Trace sees what happens.

@@ -126,6 +126,12 @@ func (s conformance) text(t *testing.T) {
 		if chat.Model().Provider == "" || chat.Model().ID == "" {
 			t.Errorf("Model is not filled in: %+v", chat.Model())
 		}
+		if resp.Timing.Total <= 0 || resp.Timing.FirstPart <= 0 || resp.Timing.FirstPart > resp.Timing.Total {
+			t.Errorf("the timing is not right: %+v", resp.Timing)
+		}
+		if !s.NoHTTP && resp.Headers.Get("Date") == "" {
+			t.Errorf("the raw headers are missing: %v", resp.Headers)
+		}
 	})
 }
 
