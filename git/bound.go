@@ -168,9 +168,9 @@ func (d *Diff) render(limit int) string {
 			fmt.Fprintf(&b, "… and %d more files\n", len(d.Files)-i)
 			break
 		}
-		fmt.Fprintf(&b, "%s %s", f.Status, f.Path)
+		fmt.Fprintf(&b, "%s %s", f.Status, shown(f.Path))
 		if f.From != "" {
-			fmt.Fprintf(&b, " (from %s)", f.From)
+			fmt.Fprintf(&b, " (from %s)", shown(f.From))
 		}
 		switch {
 		case f.Binary:

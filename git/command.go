@@ -10,10 +10,10 @@ import (
 // Help describes the /git command.
 func (s *Service) Help() string {
 	return `/git status                      what differs from the last commit
-/git diff [path…]                uncommitted changes
+/git diff [path…]                uncommitted changes; quote a path with a space
 /git log [count]                 the last commits
 /git commit [message]            commit everything; without a message one is written
-/git rollback [count]            take back the last commits, keeping uncommitted work
+/git rollback [count|revision]   take back the last commits, or all since a revision, keeping uncommitted work
 /git undo [backup]               bring back the state before the last rollback
 /git snapshot [reason]           save the whole working state
 /git snapshots                   list saved states and backups
@@ -34,7 +34,11 @@ func (s *Service) Command(ctx context.Context, args string) (string, error) {
 	case "status":
 		return s.statusText(ctx, nil)
 	case "diff":
-		return s.toolDiff(ctx, diffArgs{Paths: strings.Fields(rest)})
+		paths, err := words(rest)
+		if err != nil {
+			return "", err
+		}
+		return s.toolDiff(ctx, diffArgs{Paths: paths})
 	case "log":
 		n, err := count(rest, 20)
 		if err != nil {
@@ -44,11 +48,13 @@ func (s *Service) Command(ctx context.Context, args string) (string, error) {
 	case "commit":
 		return s.commitText(ctx, commitArgs{Message: rest})
 	case "rollback":
-		n, err := count(rest, 1)
-		if err != nil {
-			return "", err
+		if n, err := strconv.Atoi(rest); err == nil || rest == "" {
+			if rest != "" && n < 1 {
+				return "", fmt.Errorf("git: %q is not a count of 1 or more", rest)
+			}
+			return s.toolRollback(ctx, rollbackArgs{Commits: n})
 		}
-		return s.toolRollback(ctx, rollbackArgs{Commits: n})
+		return s.toolRollback(ctx, rollbackArgs{To: rest})
 	case "undo":
 		return s.toolUndo(ctx, undoArgs{Backup: rest})
 	case "snapshot":
@@ -60,7 +66,10 @@ func (s *Service) Command(ctx context.Context, args string) (string, error) {
 	case "snapshots":
 		return s.snapshotText(ctx)
 	case "restore":
-		fields := strings.Fields(rest)
+		fields, err := words(rest)
+		if err != nil {
+			return "", err
+		}
 		if len(fields) == 0 {
 			return "", fmt.Errorf("git: restore needs the ID of a saved state; /git snapshots lists them")
 		}
@@ -80,6 +89,36 @@ func (s *Service) Command(ctx context.Context, args string) (string, error) {
 	default:
 		return "", fmt.Errorf("git: unknown command %q; these exist:\n%s", verb, s.Help())
 	}
+}
+
+// words splits the arguments of a command. Paths with spaces are quoted, with '
+// as for a shell or with " as status shows odd names.
+func words(args string) ([]string, error) {
+	var list []string
+	for args = strings.TrimSpace(args); args != ""; args = strings.TrimSpace(args) {
+		word, rest, _ := strings.Cut(args, " ")
+		var err error
+		switch args[0] {
+		case '"':
+			var quoted string
+			if quoted, err = strconv.QuotedPrefix(args); err == nil {
+				rest = args[len(quoted):]
+				word, err = strconv.Unquote(quoted)
+			}
+		case '\'':
+			end := strings.IndexByte(args[1:], '\'')
+			if end < 0 {
+				err = strconv.ErrSyntax
+				break
+			}
+			word, rest = args[1:1+end], args[2+end:]
+		}
+		if err != nil {
+			return nil, fmt.Errorf("git: the quotes in %q do not match", args)
+		}
+		list, args = append(list, word), rest
+	}
+	return list, nil
 }
 
 func count(arg string, otherwise int) (int, error) {

@@ -395,7 +395,7 @@ func (s *Service) commitError(ctx context.Context, sc *scratch, opts CommitOptio
 		return fmt.Errorf("%w: set user.name and user.email with git config, or Options.Identity: %w", ErrNoIdentity, err)
 	case strings.Contains(said, "unmerged files"), strings.Contains(said, "partial commit during a"):
 		return fmt.Errorf("%w: %w", ErrConflict, err)
-	case strings.Contains(said, "failed to sign"), strings.Contains(said, "gpg"), strings.Contains(said, "user.signingkey"), strings.Contains(said, "ssh-keygen"):
+	case exitCode(err) != 1 && s.signing(ctx, said): // 1 is a hook's, which may say anything
 		return fmt.Errorf("%w: %w", ErrSigning, err)
 	case opts.Amend && (strings.Contains(said, "nothing to amend") || strings.Contains(said, "nothing yet to amend")):
 		return fmt.Errorf("%w: nothing to amend: %w", ErrUnborn, err)
@@ -408,6 +408,20 @@ func (s *Service) commitError(ctx context.Context, sc *scratch, opts CommitOptio
 		return fmt.Errorf("%w: %w", ErrHook, err)
 	}
 	return err
+}
+
+// signing reports whether it was the signature that failed. Of an SSH signature git
+// shows only what its program said.
+func (s *Service) signing(ctx context.Context, said string) bool {
+	has := func(phrase string) bool { return strings.Contains(said, phrase) }
+	switch {
+	case slices.ContainsFunc([]string{"failed to sign", "gpg", "user.signingkey", "ssh-keygen"}, has):
+		return true
+	case !has("failed to write commit object"), has("unable to"), has("insufficient permission"):
+		return false
+	}
+	signs, err := s.line(ctx, "config", "--type=bool", "commit.gpgSign")
+	return err == nil && signs == "true"
 }
 
 func (s *Service) hasHook(ctx context.Context, names ...string) bool {

@@ -132,6 +132,36 @@ func TestFailedCommitChangesNothing(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// Whatever a hook says, and wherever, is in the error, and its failure is not
+// taken for another one.
+func TestFailureOfEveryHookIsReported(t *testing.T) {
+	t.Parallel()
+	for _, hook := range []string{"pre-commit", "prepare-commit-msg", "commit-msg"} {
+		r := withCommit(t)
+		r.hook(hook, "echo on stdout; echo about gpg failed to sign >&2; exit 7")
+		r.file("a.txt", "x\n")
+		before := r.status()
+		_, err := r.Commit(t.Context(), CommitOptions{Message: "m"})
+		require.ErrorIs(t, err, ErrHook, hook)
+		assert.NotErrorIs(t, err, ErrSigning)
+		assert.ErrorContains(t, err, "on stdout")
+		assert.ErrorContains(t, err, "about gpg")
+		assert.Equal(t, before, r.status())
+
+		r.hook(hook, "head -c 1000000 /dev/zero | tr '\\0' x >&2; echo the end >&2; exit 1")
+		_, err = r.Commit(t.Context(), CommitOptions{Message: "m"})
+		require.ErrorIs(t, err, ErrHook, hook)
+		assert.ErrorContains(t, err, "the end")
+		assert.Less(t, len(err.Error()), 20<<10, "bounded")
+
+		r.hook(hook, "kill -9 $$")
+		_, err = r.Commit(t.Context(), CommitOptions{Message: "m"})
+		require.Error(t, err, hook)
+		assert.Equal(t, before, r.status())
+		r.noScratchLeft()
+	}
+}
+
 func TestCommitMsgHookMayChangeTheMessage(t *testing.T) {
 	t.Parallel()
 	r := withCommit(t)
@@ -159,10 +189,20 @@ func TestSigningFailureIsReported(t *testing.T) {
 	t.Parallel()
 	r := withCommit(t)
 	r.run("config", "commit.gpgSign", "true")
-	r.run("config", "gpg.program", "false")
+	program, _ := trap(t)
+	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\necho no secret key here >&2\nexit 2\n"), 0o777))
+	r.run("config", "gpg.program", program)
+	r.run("config", "gpg.ssh.program", program)
+	r.run("config", "user.signingKey", "key::ssh-ed25519 x")
 	r.file("a.txt", "x\n")
-	_, err := r.Commit(t.Context(), CommitOptions{Message: "m"})
-	require.ErrorIs(t, err, ErrSigning)
+	for _, format := range []string{"openpgp", "ssh"} {
+		r.run("config", "gpg.format", format)
+		_, err := r.Commit(t.Context(), CommitOptions{Message: "m"})
+		require.ErrorIs(t, err, ErrSigning, format)
+		if format == "ssh" || r.GitVersion().AtLeast(2, 41) { // before, git keeps it to itself
+			assert.ErrorContains(t, err, "no secret key here")
+		}
+	}
 	assert.Equal(t, " M a.txt", r.status())
 }
 

@@ -59,7 +59,7 @@ func (d *Diff) Patch() string {
 	for _, f := range d.Files {
 		b.WriteString(f.Patch)
 		if f.Cut > 0 {
-			fmt.Fprintf(&b, "[… %d bytes of the diff of %s cut …]\n", f.Cut, f.Path)
+			fmt.Fprintf(&b, "[… %d bytes of the diff of %s cut …]\n", f.Cut, shown(f.Path))
 		}
 	}
 	return b.String()

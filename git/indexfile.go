@@ -138,6 +138,29 @@ func (s *Service) unmerged(ctx context.Context, index string, paths ...string) (
 	return list, nil
 }
 
+// hidden lists the files that exist but that git does not look at, whatever is in
+// them. git itself does not overwrite them when they differ.
+func (s *Service) hidden(ctx context.Context) ([]string, error) {
+	if marks, ok := s.marks(""); ok && !marks.hidden {
+		return nil, nil
+	}
+	out, err := s.git(ctx, call{args: []string{"ls-files", "-v", "-z"}})
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for _, record := range splitNul(out) {
+		tag, name, _ := strings.Cut(record, " ")
+		if tag != "S" && tag != strings.ToLower(tag) {
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join(s.root, filepath.FromSlash(name))); err == nil {
+			list = append(list, name)
+		}
+	}
+	return list, nil
+}
+
 // unfinished are the files that git keeps in the git directory during operations
 // that a later command concludes or aborts.
 var unfinished = []struct{ file, operation string }{

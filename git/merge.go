@@ -39,7 +39,7 @@ type ConflictError struct {
 func (e *ConflictError) Error() string {
 	var names []string
 	for _, c := range e.Conflicts {
-		names = append(names, c.Path)
+		names = append(names, shown(c.Path))
 	}
 	return fmt.Sprintf("branch %s conflicts in %s; nothing was changed", e.Branch, strings.Join(names, ", "))
 }

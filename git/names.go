@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // checkRevision refuses what git could take for an option or for more than one
@@ -24,6 +27,15 @@ func checkRevision(rev string) error {
 		}
 	}
 	return nil
+}
+
+// shown is a path in a line of text: quoted when it would break the line or is
+// not text.
+func shown(path string) string {
+	if utf8.ValidString(path) && !strings.ContainsFunc(path, unicode.IsControl) {
+		return path
+	}
+	return strconv.Quote(path)
 }
 
 // resolve returns the hash of the commit that rev names.

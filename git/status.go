@@ -129,9 +129,9 @@ func (e Entry) Staged() bool {
 }
 
 func (e Entry) String() string {
-	s := fmt.Sprintf("%s%s %s", e.Index, e.Worktree, e.Path)
+	s := fmt.Sprintf("%s%s %s", e.Index, e.Worktree, shown(e.Path))
 	if e.From != "" {
-		s += " (from " + e.From + ")"
+		s += " (from " + shown(e.From) + ")"
 	}
 	return s
 }

@@ -218,11 +218,12 @@ func (s *Service) previewCommit(ctx context.Context, args json.RawMessage) (stri
 }
 
 type rollbackArgs struct {
-	Commits int `json:"commits,omitempty" jsonschema:"how many commits to take back, default 1"`
+	Commits int    `json:"commits,omitempty" jsonschema:"how many commits to take back, default 1"`
+	To      string `json:"to,omitempty" jsonschema:"instead: the earlier commit to go back to, such as a hash"`
 }
 
 func (s *Service) toolRollback(ctx context.Context, in rollbackArgs) (string, error) {
-	r, err := s.Rollback(ctx, RollbackOptions{N: in.Commits})
+	r, err := s.Rollback(ctx, RollbackOptions{N: in.Commits, To: in.To})
 	if err != nil {
 		return "", err
 	}

@@ -178,6 +178,11 @@ func (s *Service) removeWorktree(ctx context.Context, path string, save bool) (*
 			return nil, fmt.Errorf("%w: %s is a repository with changes of its own, which a backup does not hold", ErrLocalChanges, e.Path)
 		}
 	}
+	if hidden, err := other.hidden(ctx); err != nil {
+		return nil, err
+	} else if len(hidden) > 0 {
+		return nil, fmt.Errorf("%w: git is told not to look at %s (assume-unchanged or skip-worktree), so that no backup would hold it", ErrLocalChanges, shown(hidden[0]))
+	}
 	var backup *Snapshot
 	args := []string{"worktree", "remove"}
 	if !st.Clean() || st.Branch == "" {

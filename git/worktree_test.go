@@ -153,6 +153,47 @@ func TestRemoveWorktreeKeepsWork(t *testing.T) {
 	assert.Equal(t, "work\n", r.read("work.txt"))
 }
 
+// What git is told not to look at is in no backup, so that nothing may remove or
+// overwrite it.
+func TestHiddenChangesAreKept(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	const hidden = "hidden, and of another size: git tells files within a tick of the clock by it\n"
+	for _, flag := range []string{"--assume-unchanged", "--skip-worktree"} {
+		r := history(t)
+		w, err := r.AddWorktree(ctx, WorktreeOptions{Path: filepath.Join(t.TempDir(), "w"), Branch: "agent"})
+		require.NoError(t, err)
+		runIn(t, w.Root(), "update-index", flag, "a.txt")
+		require.NoError(t, os.WriteFile(filepath.Join(w.Root(), "a.txt"), []byte(hidden), 0o666))
+		for _, save := range []bool{false, true} {
+			_, err = r.RemoveWorktree(ctx, w.Root(), save)
+			require.ErrorIs(t, err, ErrLocalChanges, flag)
+			assert.ErrorContains(t, err, "a.txt")
+		}
+		require.FileExists(t, filepath.Join(w.Root(), "a.txt"))
+
+		r.run("switch", "-q", "-c", "older", "HEAD~1")
+		r.run("switch", "-q", "main")
+		snap, err := r.Snapshot(ctx, "")
+		require.NoError(t, err)
+		rb, err := r.Rollback(ctx, RollbackOptions{})
+		require.NoError(t, err)
+		r.run("update-index", flag, "a.txt")
+		r.file("a.txt", hidden)
+		for name, call := range map[string]func() error{
+			"rollback": func() error { _, err := r.Rollback(ctx, RollbackOptions{SetAside: true}); return err },
+			"undo":     func() error { _, err := r.Undo(ctx, rb.Backup.ID); return err },
+			"restore":  func() error { _, err := r.RestoreSnapshot(ctx, snap.ID, "a.txt"); return err },
+			"switch":   func() error { _, err := r.SwitchBranch(ctx, "agent", false, DirtySave); return err },
+			"merge":    func() error { _, err := r.Merge(ctx, "agent", MergeOptions{}); return err },
+		} {
+			require.Error(t, call(), "%s %s", flag, name)
+			assert.Equal(t, hidden, r.read("a.txt"), "%s %s", flag, name)
+			assert.Equal(t, rb.To, r.run("rev-parse", "HEAD"), "%s %s", flag, name)
+		}
+	}
+}
+
 func TestWorktreeErrors(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
