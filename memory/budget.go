@@ -107,11 +107,20 @@ func (s *Store) drop(e *entry) {
 	}
 }
 
-// swap puts an entry in another's place.
-func (s *Store) swap(old, e *entry) {
-	s.drop(old)
-	s.items[slices.Index(s.items, old)] = e
-	s.index(e)
+// swap puts entries in others' places; pairs are old, new, old, new and so on.
+func (s *Store) swap(pairs ...*entry) {
+	fresh := make(map[*entry]*entry, len(pairs)/2)
+	for i := 0; i < len(pairs); i += 2 {
+		s.drop(pairs[i])
+		s.index(pairs[i+1])
+		fresh[pairs[i]] = pairs[i+1]
+	}
+	for i, left := 0, len(fresh); left > 0; i++ {
+		if e := fresh[s.items[i]]; e != nil {
+			s.items[i] = e
+			left--
+		}
+	}
 }
 
 func (s *Store) clear() {

@@ -39,7 +39,7 @@ func (s *Store) ContextAt(ctx context.Context, at Position) iter.Seq[string] {
 			}
 		}
 		for _, e := range shown {
-			if e.Position.or(AfterSystem) == at && !yield(e.Text) {
+			if e.Position.place() == at && !yield(e.Text) {
 				return
 			}
 		}

@@ -27,8 +27,8 @@ type Item struct {
 	// Tags group items.
 	Tags []string `json:"tags,omitempty"`
 
-	// Position says where in the context the item is injected. Empty means
-	// [AfterSystem].
+	// Position says where in the context the item is injected. Whatever is not
+	// [BeforeInput] means [AfterSystem], so that every item is shown.
 	Position Position `json:"position,omitempty"`
 }
 
@@ -44,11 +44,11 @@ const (
 	BeforeInput Position = "before-input"
 )
 
-func (p Position) or(other Position) Position {
-	if p == "" {
-		return other
+func (p Position) place() Position {
+	if p == BeforeInput {
+		return BeforeInput
 	}
-	return p
+	return AfterSystem
 }
 
 // Errors of a store.

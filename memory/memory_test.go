@@ -200,6 +200,10 @@ func TestContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	assert.Empty(t, slices.Collect(s.Context(ctx)))
+	s = memory.New(memory.Options{})
+	_, err = s.Add(memory.Item{Text: "somewhere", Position: "nowhere"})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"somewhere"}, slices.Collect(s.ContextAt(t.Context(), memory.AfterSystem)), "every item is shown")
 }
 
 func TestSearch(t *testing.T) {
@@ -378,6 +382,31 @@ func TestTools(t *testing.T) {
 	for tool, args := range map[string]string{"remember": `{"text":""}`, "edit_memory": `{"id":"m9","text":"x"}`, "forget": `{"ids":[]}`} {
 		_, err := call(tool, args)
 		require.Error(t, err)
+	}
+}
+
+// TestManyItemsAtOnce would take minutes if each item went through all.
+func TestManyItemsAtOnce(t *testing.T) {
+	const n = 100_000
+	s := memory.New(memory.Options{})
+	items := make([]memory.Item, n)
+	for i := range items {
+		items[i].Text = fmt.Sprint("memory number ", i)
+	}
+	_, err := s.Add(items...)
+	require.NoError(t, err)
+	_, err = s.Add(items...) // all renewed
+	require.NoError(t, err)
+	slices.Reverse(items)
+	removed, err := s.Splice(0, -1, items...) // all in the places of their like
+	require.NoError(t, err)
+	assert.Len(t, removed, n)
+	assert.Equal(t, n, s.Len())
+	assert.EqualValues(t, n, s.Stats().Renewed)
+	for i, it := range s.Items() {
+		if it.Text != items[i].Text {
+			t.Fatalf("item %d is %q, not %q", i, it.Text, items[i].Text)
+		}
 	}
 }
 

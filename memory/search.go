@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -23,37 +24,58 @@ type Match struct {
 // regardless of case. Words match at their beginning, and tags count. Equally
 // good ones come newest first. The only errors are those of ctx.
 func (s *Store) Search(ctx context.Context, query string, limit int) ([]Match, error) {
+	var ended func(SearchEnd)
+	if s.opts.Trace.StartSearch != nil {
+		ctx, ended = s.opts.Trace.startSearch(ctx, query)
+	}
+	start := time.Now()
+	found, byMeaning, err := s.search(ctx, query, limit)
+	took := time.Since(start)
+	s.mu.Lock()
+	s.stats.Searches++
+	s.stats.SearchTime += took
+	s.mu.Unlock()
+	if ended != nil {
+		ended(SearchEnd{Took: took, Found: len(found), ByMeaning: byMeaning, Err: err})
+	}
+	return found, err
+}
+
+// search does the work of Search.
+func (s *Store) search(ctx context.Context, query string, limit int) (found []Match, byMeaning bool, err error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if limit <= 0 {
 		limit = 10
 	}
 	words := split(query)
 	if len(words) == 0 {
-		return nil, nil
+		return nil, false, nil
 	}
 	items := s.snapshot()
 	score := func(e *entry) float64 { return wordScore(words, e) }
 	if s.opts.Embed != nil && len(items) > 0 {
-		byMeaning, err := s.meaning(ctx, query, items)
+		meaning, err := s.meaning(ctx, query, items)
 		switch {
 		case err == nil:
-			score = byMeaning
+			score, byMeaning = meaning, true
 		case ctx.Err() != nil:
-			return nil, ctx.Err()
+			return nil, false, ctx.Err()
 		default:
+			s.mu.Lock()
+			s.stats.EmbedFailed++
+			s.mu.Unlock()
 			s.opts.Logger.WarnContext(ctx, "searching memories by words, because the embedding failed", "error", err)
 		}
 	}
-	var found []Match
 	for _, e := range slices.Backward(items) {
 		if v := score(e); v > 0 {
 			found = append(found, Match{e.copy(), v})
 		}
 	}
 	slices.SortStableFunc(found, func(a, b Match) int { return cmp.Compare(b.Score, a.Score) })
-	return found[:min(limit, len(found))], nil
+	return found[:min(limit, len(found))], byMeaning, nil
 }
 
 // split returns the distinct words of a text in lower case.

@@ -48,27 +48,6 @@ type Options struct {
 // current model's window, and a lot of notes.
 const DefaultContextTokens = 8000
 
-// Trace is a set of functions that a store calls after the fact and without
-// holding a lock. Any may be nil. They must be safe for concurrent use.
-type Trace struct {
-	Added   func(Item)
-	Removed func(Item)
-	Evicted func(Item) // to make room
-	Renewed func(Item) // its text was added again
-}
-
-// Stats describe a store. The counters start with it.
-type Stats struct {
-	Items  int `json:"items"`
-	Pinned int `json:"pinned"`
-	Bytes  int `json:"bytes"`
-	Tokens int `json:"tokens"`
-
-	Added   int64 `json:"added"`
-	Renewed int64 `json:"renewed"`
-	Evicted int64 `json:"evicted"`
-}
-
 // Store holds memories in order. It is safe for concurrent use.
 type Store struct {
 	opts Options
@@ -144,7 +123,10 @@ func (s *Store) Splice(start, remove int, items ...Item) (removed []Item, err er
 func (s *Store) splice(start, remove int, items []Item) (ids []string, removed []Item, err error) {
 	now := time.Now()
 	gone := s.items[start : start+remove]
-	leaving := func(e *entry) bool { return remove > 0 && slices.Contains(gone, e) }
+	leaving := make(map[*entry]bool, remove)
+	for _, e := range gone {
+		leaving[e] = true
+	}
 	ids = make([]string, len(items))
 	fresh := make([]*entry, 0, len(items))
 	var renew []*entry // pairs of old entry and its renewed form
@@ -162,7 +144,7 @@ func (s *Store) splice(start, remove int, items []Item) (ids []string, removed [
 				ids[i] = same.ID
 				continue
 			}
-			if same := s.byText[it.Text]; same != nil && !leaving(same) {
+			if same := s.byText[it.Text]; same != nil && !leaving[same] {
 				e := &entry{Item: united(same.Item, it, now), tokens: same.tokens, vector: same.vector}
 				renew = append(renew, same, e)
 				texts[it.Text] = e
@@ -170,7 +152,7 @@ func (s *Store) splice(start, remove int, items []Item) (ids []string, removed [
 				continue
 			}
 		}
-		if old := s.byID[it.ID]; it.ID != "" && (taken[it.ID] || old != nil && !leaving(old)) {
+		if old := s.byID[it.ID]; it.ID != "" && (taken[it.ID] || old != nil && !leaving[old]) {
 			return nil, nil, fmt.Errorf("add memory %q: %w", it.ID, ErrExists)
 		}
 		if it.ID == "" {
@@ -193,10 +175,11 @@ func (s *Store) splice(start, remove int, items []Item) (ids []string, removed [
 	for i, e := range gone {
 		removed[i] = e.copy()
 		s.drop(e)
+		s.stats.Removed++
 		s.note(s.opts.Trace.Removed, e)
 	}
+	s.swap(renew...)
 	for i := 0; i < len(renew); i += 2 {
-		s.swap(renew[i], renew[i+1])
 		s.stats.Renewed++
 		s.note(s.opts.Trace.Renewed, renew[i+1])
 	}
@@ -273,6 +256,8 @@ func (s *Store) Edit(id string, change func(*Item)) error {
 		return fmt.Errorf("edit memory %q: %w", id, err)
 	}
 	s.swap(old, e)
+	s.stats.Edited++
+	s.note(s.opts.Trace.Edited, e)
 	s.evict(evict)
 	s.generation++
 	return nil
@@ -292,6 +277,7 @@ func (s *Store) Remove(ids ...string) error {
 	}
 	for e := range gone {
 		s.drop(e)
+		s.stats.Removed++
 		s.note(s.opts.Trace.Removed, e)
 	}
 	s.items = slices.DeleteFunc(s.items, func(e *entry) bool { return gone[e] })
@@ -304,6 +290,7 @@ func (s *Store) Clear() int {
 	s.mu.Lock()
 	defer s.unlock()
 	n := len(s.items)
+	s.stats.Removed += int64(n)
 	for _, e := range s.items {
 		s.note(s.opts.Trace.Removed, e)
 	}
@@ -341,15 +328,6 @@ func (s *Store) Items() iter.Seq2[int, Item] {
 	}
 }
 
-// Stats returns counters and sizes.
-func (s *Store) Stats() Stats {
-	s.mu.Lock()
-	defer s.unlock()
-	st := s.stats
-	st.Items = len(s.items)
-	return st
-}
-
 func (s *Store) snapshot() []*entry {
 	s.mu.Lock()
 	defer s.unlock()
@@ -363,11 +341,5 @@ func (s *Store) unlock() {
 	s.mu.Unlock()
 	for _, call := range pending {
 		call()
-	}
-}
-
-func (s *Store) note(fn func(Item), e *entry) {
-	if fn != nil {
-		s.pending = append(s.pending, func() { fn(e.copy()) })
 	}
 }
