@@ -73,8 +73,8 @@ func (s *Service) cutProvider(line string) (name, rest string) {
 func (s *Service) statsText() string {
 	st := s.Stats()
 	var b strings.Builder
-	fmt.Fprintf(&b, "queries %d (%d from the cache), writes %d, refused %d, failed %d, cut %d",
-		st.Queries, st.CacheHits, st.Writes, st.Refused, st.Failed, st.Truncated)
+	fmt.Fprintf(&b, "%d queries took %v (%d failed, %d results cut), %d more were cached; %d writes took %v (%d failed); %d statements refused",
+		st.Queries, st.QueryTime, st.QueriesFailed, st.Truncated, st.CacheHits, st.Writes, st.WriteTime, st.WritesFailed, st.Refused)
 	for name, p := range s.providers.All() {
 		pool := p.read().Stats()
 		fmt.Fprintf(&b, "\n%s: %d connections open of %d, %d in use, %d waits",

@@ -42,6 +42,9 @@ func TestCheck(t *testing.T) {
 		{"SELECT $$;$$", false, []Dialect{Postgres}},
 		{"SELECT $1, $2", false, all},
 		{"SELECT a$b$;$b$", false, nil}, // $ within a word opens nothing
+		{"SELECT $a, @b, :c, ?1", false, all},
+		{"SELECT 1 WHERE $x(') IS NULL; DROP TABLE t --'", false, []Dialect{Postgres, MySQL}}, // one string there, and no parameter
+		{"SELECT 1 WHERE @a::$b(') IS NULL; DROP TABLE t --'", false, []Dialect{Postgres, MySQL}},
 		{"SELECT 1 # ; DROP TABLE t", false, []Dialect{MySQL}},
 		{"SELECT 1 --1; DROP TABLE t", false, []Dialect{SQLite, Postgres}},
 		{"SELECT /*! SLEEP(1) */ 1", false, []Dialect{SQLite, Postgres}},

@@ -103,6 +103,8 @@ func (d Dialect) checkReading(tokens []token, write bool) error {
 			return refused("one call takes one statement; send them one by one")
 		case "/*!":
 			return refused("comments that MySQL executes are not allowed")
+		case "$(":
+			return refused("variables with parentheses are not allowed")
 		}
 	}
 	if write {

@@ -22,6 +22,7 @@ type lexing struct {
 	dashSpace   bool // -- begins a comment only before white space
 	executable  bool // /*! … */ is executed
 	doubleSlash bool // "…" is a string with backslash escapes
+	tcl         bool // $name(…) is a variable, whatever stands in the parentheses
 }
 
 // readings returns every way in which a server of the dialect may read a
@@ -39,7 +40,7 @@ func (d Dialect) readings(sql string) []lexing {
 		escaping = plain
 		escaping.backslash, escaping.doubleSlash = true, true
 	default:
-		return []lexing{{brackets: true, backtick: true}}
+		return []lexing{{brackets: true, backtick: true, tcl: true}}
 	}
 	if strings.IndexByte(sql, '\\') < 0 {
 		return []lexing{plain}
@@ -98,6 +99,9 @@ func (l lexing) scan(sql string) []token {
 			}
 			i += n + 2*len(tag)
 			out = append(out, token{quoted: true, text: "$$"})
+		case l.tcl && tclVariable(rest):
+			out = append(out, token{text: "$("}) // no check allows it
+			i++
 		case wordByte(c):
 			n := 1
 			for i+n < len(sql) && (wordByte(sql[i+n]) || sql[i+n] == '$') {
@@ -166,6 +170,26 @@ func dollarTag(s string) string {
 		}
 	}
 	return ""
+}
+
+// tclVariable reports whether s begins with a variable of SQLite that has
+// parentheses, such as "$a::b(c)", as its tokenizer reads it.
+func tclVariable(s string) bool {
+	if !strings.ContainsRune("$@:#", rune(s[0])) {
+		return false
+	}
+	n := 1
+	for n < len(s) {
+		switch {
+		case wordByte(s[n]) || s[n] == '$':
+			n++
+		case strings.HasPrefix(s[n:], "::"):
+			n += 2
+		default:
+			return s[n] == '(' && n > 1
+		}
+	}
+	return false
 }
 
 func wordByte(c byte) bool {

@@ -24,34 +24,44 @@ func (s *Service) Query(ctx context.Context, provider, query string, args ...any
 	if err != nil {
 		return nil, err
 	}
+	if s.opts.Trace.StartCall == nil {
+		r, _, err := s.query(ctx, p, query, args)
+		return r, err
+	}
+	ctx, ended := s.opts.Trace.startCall(ctx, Call{"query", p.Name, p.Dialect, query})
+	r, cached, err := s.query(ctx, p, query, args)
+	ended(CallEnd{Rows: r.rows(), Cached: cached, Err: err})
+	return r, err
+}
+
+// query does the work of Query, and tells whether the result was known.
+func (s *Service) query(ctx context.Context, p *Provider, query string, args []any) (r *Result, cached bool, err error) {
 	st, err := s.checks.check(p.Dialect, query, false)
 	if err != nil {
-		return nil, s.refuse(p, query, fmt.Errorf("query database %q: %w", p.Name, err))
+		s.refused.Add(1)
+		return nil, false, fmt.Errorf("query database %q: %w", p.Name, err)
 	}
-	s.queries.Add(1)
-	key, generation, cached := s.cache.get(p, st.sql, args)
-	if cached != nil {
-		s.hits.Add(1)
-		if s.opts.Trace.Query != nil {
-			s.opts.Trace.Query(Call{Provider: p.Name, SQL: query, Rows: len(cached.Rows), Cached: true})
-		}
-		return cached, nil
+	key, generation, known := s.cache.get(p, st.sql, args)
+	if known != nil {
+		s.cacheHits.Add(1)
+		return known, true, nil
 	}
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
-	result, err := s.reading(ctx, p, st, args)
+	r, err = s.reading(ctx, p, st, args)
+	took := time.Since(start)
 	if err != nil {
-		err = s.explain(ctx, "query", p, err)
+		err = s.explain(ctx, "query", p, took, err)
 	} else {
-		result.Took = time.Since(start)
-		if result.Truncated != "" {
+		r.Took = took
+		if r.Truncated != "" {
 			s.truncated.Add(1)
 		}
-		s.cache.put(key, generation, result)
+		s.cache.put(key, generation, r)
 	}
-	s.done(s.opts.Trace.Query, p, query, start, result, err)
-	return result, err
+	s.add(&s.queries, took, err)
+	return r, false, err
 }
 
 // reading runs a query where it cannot write.
@@ -140,12 +150,12 @@ func (s *Service) run(ctx context.Context, r runner, st checked, args []any) (*R
 }
 
 // explain makes an error say what was tried and what to do.
-func (s *Service) explain(ctx context.Context, what string, p *Provider, err error) error {
+func (s *Service) explain(ctx context.Context, what string, p *Provider, took time.Duration, err error) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		if !errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
 		}
-		return fmt.Errorf("%s database %q: no result within %v; narrow the statement: %w", what, p.Name, s.opts.Timeout, err)
+		return fmt.Errorf("%s database %q: no result after %v; narrow the statement: %w", what, p.Name, took.Round(time.Millisecond), err)
 	}
 	return fmt.Errorf("%s database %q: %w", what, p.Name, err)
 }
@@ -159,29 +169,47 @@ func (s *Service) Execute(ctx context.Context, provider, statement string, args 
 	if err != nil {
 		return nil, err
 	}
-	if !p.AllowWrites {
-		return nil, s.refuse(p, statement, fmt.Errorf("execute on database %q: %w", p.Name, ErrReadOnly))
+	if s.opts.Trace.StartCall == nil {
+		return s.execute(ctx, p, statement, args)
 	}
-	st, err := s.checks.check(p.Dialect, statement, true)
+	ctx, ended := s.opts.Trace.startCall(ctx, Call{"execute", p.Name, p.Dialect, statement})
+	r, err := s.execute(ctx, p, statement, args)
+	ended(CallEnd{Rows: r.rows(), Err: err})
+	return r, err
+}
+
+// execute does the work of Execute.
+func (s *Service) execute(ctx context.Context, p *Provider, statement string, args []any) (*Result, error) {
+	st, err := s.permit(ctx, p, statement, args)
 	if err != nil {
-		return nil, s.refuse(p, statement, fmt.Errorf("execute on database %q: %w", p.Name, err))
+		s.refused.Add(1)
+		return nil, fmt.Errorf("execute on database %q: %w", p.Name, err)
 	}
-	if err := s.approve(ctx, Write{Provider: p.Name, SQL: st.sql, Args: args}); err != nil {
-		return nil, s.refuse(p, statement, fmt.Errorf("execute on database %q: %w", p.Name, err))
-	}
-	s.writes.Add(1)
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
-	result, err := s.writing(ctx, p, st, args)
+	r, err := s.writing(ctx, p, st, args)
+	took := time.Since(start)
 	s.cache.invalidate(p) // also after an error: the commit may have arrived
 	if err != nil {
-		err = s.explain(ctx, "execute on", p, err)
+		err = s.explain(ctx, "execute on", p, took, err)
 	} else {
-		result.Took = time.Since(start)
+		r.Took = took
 	}
-	s.done(s.opts.Trace.Execute, p, statement, start, result, err)
-	return result, err
+	s.add(&s.writes, took, err)
+	return r, err
+}
+
+// permit decides whether a statement may write.
+func (s *Service) permit(ctx context.Context, p *Provider, statement string, args []any) (checked, error) {
+	if !p.AllowWrites {
+		return checked{}, ErrReadOnly
+	}
+	st, err := s.checks.check(p.Dialect, statement, true)
+	if err != nil {
+		return checked{}, err
+	}
+	return st, s.approve(ctx, Write{Provider: p.Name, SQL: st.sql, Args: args})
 }
 
 func (s *Service) approve(ctx context.Context, w Write) error {
@@ -231,7 +259,10 @@ func (s *Service) writing(ctx context.Context, p *Provider, st checked, args []a
 			result.LastInsertID = id
 		}
 	}
-	return result, tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return nil, err
+	}
+	return result, nil
 }
 
 func execPrepared(ctx context.Context, tx *sql.Tx, query string, args []any) (sql.Result, error) {

@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Table describes a table or view.
@@ -89,13 +90,27 @@ func (s *Service) Schema(ctx context.Context, provider string, filter SchemaFilt
 	if err != nil {
 		return nil, err
 	}
+	if s.opts.Trace.StartCall == nil {
+		return s.describe(ctx, p, filter)
+	}
+	ctx, ended := s.opts.Trace.startCall(ctx, Call{"schema", p.Name, p.Dialect, ""})
+	tables, err := s.describe(ctx, p, filter)
+	ended(CallEnd{Rows: len(tables), Err: err})
+	return tables, err
+}
+
+// describe does the work of Schema.
+func (s *Service) describe(ctx context.Context, p *Provider, filter SchemaFilter) ([]Table, error) {
+	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
 	tables, err := s.schema(ctx, p, filter)
+	took := time.Since(start)
 	if err != nil {
-		return nil, s.explain(ctx, "read the schema of", p, err)
+		tables, err = nil, s.explain(ctx, "read the schema of", p, took, err)
 	}
-	return tables, nil
+	s.add(&s.schemas, took, err)
+	return tables, err
 }
 
 func (s *Service) schema(ctx context.Context, p *Provider, filter SchemaFilter) ([]Table, error) {

@@ -6,7 +6,6 @@ import (
 	"iter"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/tokenring-ai/tokenring-go/registry"
@@ -51,34 +50,6 @@ type Write struct {
 	Args     []any
 }
 
-// Trace is a set of functions that a service calls after each statement. Any may
-// be nil. They must be safe for concurrent use.
-type Trace struct {
-	Query   func(Call)
-	Execute func(Call)
-	Refused func(Call) // by a check or an approval, before the database saw it
-}
-
-// Call is what became of one statement.
-type Call struct {
-	Provider string
-	SQL      string
-	Took     time.Duration
-	Rows     int
-	Cached   bool
-	Err      error
-}
-
-// Stats are counters since the service was made.
-type Stats struct {
-	Queries   int64 `json:"queries"`
-	CacheHits int64 `json:"cacheHits"`
-	Writes    int64 `json:"writes"`
-	Refused   int64 `json:"refused"`
-	Failed    int64 `json:"failed"`
-	Truncated int64 `json:"truncated"`
-}
-
 // Service gives access to named databases. It is safe for concurrent use.
 type Service struct {
 	opts      Options
@@ -86,7 +57,7 @@ type Service struct {
 	cache     *resultCache
 	checks    checks
 
-	queries, hits, writes, refused, failed, truncated atomic.Int64
+	counters
 }
 
 // New returns a service without providers.
@@ -104,14 +75,6 @@ func New(opts Options) *Service {
 // Providers is the registry of the providers, to list, watch and remove them.
 // Add one with [Service.Register].
 func (s *Service) Providers() *registry.Keyed[*Provider] { return s.providers }
-
-// Stats returns the counters.
-func (s *Service) Stats() Stats {
-	return Stats{
-		Queries: s.queries.Load(), CacheHits: s.hits.Load(), Writes: s.writes.Load(),
-		Refused: s.refused.Load(), Failed: s.failed.Load(), Truncated: s.truncated.Load(),
-	}
-}
 
 // Context yields one text that lists the databases, to be put in front of a
 // model; nothing if there are none.
@@ -145,27 +108,4 @@ func (s *Service) names() string {
 		return "none is registered"
 	}
 	return strings.Join(names, ", ")
-}
-
-// refuse notes a statement that a check stopped.
-func (s *Service) refuse(p *Provider, query string, err error) error {
-	s.refused.Add(1)
-	if s.opts.Trace.Refused != nil {
-		s.opts.Trace.Refused(Call{Provider: p.Name, SQL: query, Err: err})
-	}
-	return err
-}
-
-// done notes a statement that the database saw.
-func (s *Service) done(trace func(Call), p *Provider, query string, start time.Time, r *Result, err error) {
-	if err != nil {
-		s.failed.Add(1)
-	}
-	if trace != nil {
-		c := Call{Provider: p.Name, SQL: query, Took: time.Since(start), Err: err}
-		if r != nil {
-			c.Rows = len(r.Rows)
-		}
-		trace(c)
-	}
 }

@@ -48,6 +48,14 @@ type Result struct {
 	Took time.Duration
 }
 
+// rows is how many there are, 0 without a result.
+func (r *Result) rows() int {
+	if r == nil {
+		return 0
+	}
+	return len(r.Rows)
+}
+
 // collect reads rows up to the limits and closes them.
 func (s *Service) collect(rows *sql.Rows) (*Result, error) {
 	defer rows.Close()

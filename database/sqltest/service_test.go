@@ -82,6 +82,83 @@ func TestWrites(t *testing.T) {
 	}
 }
 
+type spanKey struct{}
+
+func TestTraceAndStats(t *testing.T) {
+	for _, e := range engines()[:2] {
+		t.Run(e.name, func(t *testing.T) {
+			db := e.open(t)
+			prepare(t, db, e.dialect)
+			var calls []database.Call
+			var ends []database.CallEnd
+			var approvedIn any
+			s := database.New(database.Options{
+				CacheTTL: time.Hour, MaxRows: 2,
+				Approve: func(ctx context.Context, w database.Write) (bool, error) {
+					approvedIn = ctx.Value(spanKey{})
+					return w.SQL != "DELETE FROM t", nil
+				},
+				Trace: database.Trace{StartCall: func(ctx context.Context, c database.Call) (context.Context, func(database.CallEnd)) {
+					calls = append(calls, c)
+					if c.SQL == "SELECT 1" {
+						return nil, nil // either may be nil
+					}
+					return context.WithValue(ctx, spanKey{}, c.SQL), func(end database.CallEnd) { ends = append(ends, end) }
+				}},
+			})
+			require.NoError(t, s.Register(database.Provider{Name: "main", DB: db, Dialect: e.dialect, AllowWrites: true}))
+			last := func() database.CallEnd { return ends[len(ends)-1] }
+
+			_, err := s.Query(t.Context(), "", "SELECT 1")
+			require.NoError(t, err)
+			require.Empty(t, ends)
+			_, err = s.Query(t.Context(), "", "SELECT id FROM t")
+			require.NoError(t, err)
+			require.Equal(t, database.Call{Operation: "query", Provider: "main", Dialect: e.dialect, SQL: "SELECT id FROM t"}, calls[1])
+			require.Positive(t, last().Took)
+			require.Equal(t, database.CallEnd{Took: last().Took, Rows: 2}, last())
+			_, err = s.Query(t.Context(), "", "SELECT id FROM t")
+			require.NoError(t, err)
+			require.True(t, last().Cached)
+			_, err = s.Query(t.Context(), "", "SELECT nothing FROM t")
+			require.Equal(t, err, last().Err)
+			_, err = s.Query(t.Context(), "", "DROP TABLE t")
+			require.ErrorIs(t, last().Err, database.ErrRefused)
+			require.Equal(t, err, last().Err)
+			ctx, cancel := context.WithTimeout(t.Context(), 0)
+			defer cancel()
+			_, err = s.Query(ctx, "", "SELECT 2")
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			_, err = s.Execute(t.Context(), "", "UPDATE t SET name = 'x' WHERE id = 1")
+			require.NoError(t, err)
+			require.Equal(t, "UPDATE t SET name = 'x' WHERE id = 1", approvedIn)
+			require.Equal(t, "execute", calls[len(calls)-1].Operation)
+			_, err = s.Execute(t.Context(), "", "INSERT INTO t (id) VALUES (1)")
+			require.Error(t, err)
+			_, err = s.Execute(t.Context(), "", "DELETE FROM t")
+			require.ErrorIs(t, last().Err, database.ErrNotApproved)
+			require.Equal(t, err, last().Err)
+			tables, err := s.Schema(t.Context(), "", database.SchemaFilter{})
+			require.NoError(t, err)
+			require.Equal(t, database.Call{Operation: "schema", Provider: "main", Dialect: e.dialect}, calls[len(calls)-1])
+			require.Equal(t, len(tables), last().Rows)
+			_, err = s.Schema(t.Context(), "", database.SchemaFilter{Tables: []string{"["}})
+			require.Equal(t, err, last().Err)
+			require.Error(t, err)
+
+			st := s.Stats()
+			for _, took := range []*time.Duration{&st.QueryTime, &st.WriteTime, &st.SchemaTime} {
+				require.Positive(t, *took)
+				*took = 0
+			}
+			require.Equal(t, database.Stats{
+				Queries: 4, QueriesFailed: 2, Writes: 2, WritesFailed: 1, Schemas: 2, SchemasFailed: 1,
+				TimedOut: 1, CacheHits: 1, Refused: 2, Truncated: 1,
+			}, st)
+		})
+	}
+}
+
 func TestValues(t *testing.T) {
 	for _, e := range engines() {
 		t.Run(e.name, func(t *testing.T) {
@@ -198,7 +275,7 @@ func TestTimeIsUpBetweenRows(t *testing.T) {
 	require.Equal(t, 1, pool.InUse, "the statement still runs")
 	_, err = hasty.Query(t.Context(), "", endless)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.ErrorContains(t, err, "no result within 100ms")
+	require.ErrorContains(t, err, "no result after 1")
 	r, err := s.Query(t.Context(), "", "SELECT 3")
 	require.NoError(t, err, "others go on")
 	require.Equal(t, int64(3), r.Rows[0][0])

@@ -2,6 +2,7 @@ package otel
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -14,28 +15,52 @@ import (
 	"github.com/tokenring-ai/tokenring-go/utility/task"
 )
 
-// Database observes statements. Their text is not recorded.
+// Database observes what is asked of databases, each a span "{operation}
+// {provider}". Statements are not recorded.
 func (o *Observer) Database() database.Trace {
-	record := func(operation string) func(database.Call) {
-		return func(c database.Call) {
-			out := outcomeOf(c.Err)
-			if operation == "refused" {
+	return database.Trace{StartCall: func(ctx context.Context, c database.Call) (context.Context, func(database.CallEnd)) {
+		attrs := []attribute.KeyValue{attribute.String("db.system.name", systemName(c.Dialect)),
+			attribute.String("db.namespace", c.Provider), attribute.String("db.operation.name", c.Operation)}
+		ctx, span := o.start(ctx, c.Operation+" "+c.Provider, trace.SpanKindClient, attrs...)
+		return ctx, func(end database.CallEnd) {
+			out, cached := outcomeOf(end.Err), attribute.Bool("tokenring.database.cached", end.Cached)
+			if errors.Is(end.Err, database.ErrRefused) {
 				out.kind = "refused"
 			}
-			o.db.record(context.Background(), c.Took, out.set(attribute.String("db.namespace", c.Provider),
-				attribute.String("db.operation.name", operation), attribute.Bool("tokenring.database.cached", c.Cached)))
+			o.db.record(ctx, end.Took, out.set(append(attrs, cached)...))
+			span.SetAttributes(cached, attribute.Int("db.response.returned_rows", end.Rows))
+			out.end(span)
 		}
-	}
-	return database.Trace{Query: record("query"), Execute: record("execute"), Refused: record("refused")}
+	}}
 }
 
-// Memory observes memories.
+// systemName is the dialect in the words of the conventions for databases.
+func systemName(d database.Dialect) string {
+	if d == database.Postgres {
+		return "postgresql"
+	}
+	return string(d)
+}
+
+// Memory observes what becomes of memories, and searches, each a span
+// "memory.search", in which texts are embedded.
 func (o *Observer) Memory() memory.Trace {
 	count := func(what string) func(memory.Item) {
 		set := outcome{}.set(attribute.String("tokenring.memory.event", what))
 		return func(memory.Item) { o.memories.Add(context.Background(), 1, set) }
 	}
-	return memory.Trace{Added: count("added"), Removed: count("removed"), Evicted: count("evicted"), Renewed: count("renewed")}
+	return memory.Trace{
+		Added: count("added"), Edited: count("edited"), Removed: count("removed"), Evicted: count("evicted"), Renewed: count("renewed"),
+		StartSearch: func(ctx context.Context, _ string) (context.Context, func(memory.SearchEnd)) {
+			ctx, span := o.start(ctx, "memory.search", trace.SpanKindInternal)
+			return ctx, func(end memory.SearchEnd) {
+				out, by := outcomeOf(end.Err), attribute.Bool("tokenring.memory.by_meaning", end.ByMeaning)
+				o.memorySearch.record(ctx, end.Took, out.set(by))
+				span.SetAttributes(by, attribute.Int("tokenring.memory.found", end.Found))
+				out.end(span)
+			}
+		},
+	}
 }
 
 // Registry observes who waits for something in the registry of that name. What is

@@ -27,8 +27,8 @@ type instruments struct {
 	queueWait, queueRun, process seconds
 	queueItems                   metric.Int64Counter
 
-	db, registryWait, cacheLoad, task, taskAbandoned seconds
-	memories                                         metric.Int64Counter
+	db, memorySearch, registryWait, cacheLoad, task, taskAbandoned seconds
+	memories                                                       metric.Int64Counter
 }
 
 // seconds is a histogram of durations.
@@ -105,6 +105,7 @@ func (in *instruments) make(m metric.Meter) error {
 	duration(&in.cacheLoad, "tokenring.cache.load.duration", "Time a load into a cache took.", wideBuckets)
 	duration(&in.task, "tokenring.task.duration", "Time a background task ran.", wideBuckets)
 	duration(&in.taskAbandoned, "tokenring.task.abandoned", "Time after which the caller of a task left it.", wideBuckets)
+	duration(&in.memorySearch, "tokenring.memory.search.duration", "Time a search in memories took.", wideBuckets)
 	counter(&in.memories, "tokenring.memory.items", "{item}", "What became of memories.")
 	return errors.Join(errs...)
 }

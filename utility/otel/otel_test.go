@@ -2,10 +2,13 @@ package otel_test
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -176,7 +179,7 @@ func TestTheTraceGoesThroughAQueue(t *testing.T) {
 	require.Equal(t, codes.Error, b.span("process panics").Status.Code)
 }
 
-func TestRegistryCacheTaskMemoryDatabase(t *testing.T) {
+func TestRegistryCacheMemory(t *testing.T) {
 	b := observe(t)
 	ctx, root := b.tracer.Tracer("host").Start(t.Context(), "root")
 
@@ -205,16 +208,68 @@ func TestRegistryCacheTaskMemoryDatabase(t *testing.T) {
 	store := memory.New(memory.Options{Trace: b.Memory()})
 	_, err = store.Remember("x")
 	require.NoError(t, err)
-	require.EqualValues(t, 1, b.count("tokenring.memory.items", "tokenring.memory.event", "added"))
+	require.NoError(t, store.Edit("m1", func(it *memory.Item) { it.Text = "y" }))
+	for _, event := range []string{"added", "edited"} {
+		require.EqualValues(t, 1, b.count("tokenring.memory.items", "tokenring.memory.event", event))
+	}
+	_, err = store.Search(ctx, "y", 0)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, b.count("tokenring.memory.search.duration", "tokenring.memory.by_meaning", false, "error.type", nil))
 
-	b.Database().Query(database.Call{Provider: "main", SQL: "SELECT secret", Took: time.Second})
-	b.Database().Refused(database.Call{Provider: "main", Err: errBroken})
-	require.EqualValues(t, 1, b.count("db.client.operation.duration", "db.operation.name", "query", "error.type", nil))
-	require.EqualValues(t, 1, b.count("db.client.operation.duration", "error.type", "refused"))
 	root.End()
 	require.Equal(t, []string{"root"}, b.ancestors(b.span("registry.wait")))
 	require.Equal(t, []string{"root"}, b.ancestors(b.span("cache.load")))
+	found := b.span("memory.search")
+	require.Equal(t, []string{"root"}, b.ancestors(found))
+	require.EqualValues(t, 1, value(found, "tokenring.memory.found"))
 }
+
+// TestDatabase asks a database that cannot be reached, which is enough to see spans.
+func TestDatabase(t *testing.T) {
+	b := observe(t)
+	ctx, root := b.tracer.Tracer("host").Start(t.Context(), "root")
+	s := database.New(database.Options{Trace: b.Database(), Approve: func(ctx context.Context, _ database.Write) (bool, error) {
+		_, asking := b.tracer.Tracer("host").Start(ctx, "ask")
+		asking.End()
+		return false, nil
+	}})
+	db := sql.OpenDB(unreachable{})
+	defer db.Close()
+	require.NoError(t, s.Register(database.Provider{Name: "main", DB: db, Dialect: database.Postgres, AllowWrites: true}))
+	_, err := s.Query(ctx, "main", "SELECT secret")
+	require.ErrorIs(t, err, errBroken)
+	_, err = s.Execute(ctx, "main", "DELETE FROM secret")
+	require.ErrorIs(t, err, database.ErrNotApproved)
+	_, err = s.Schema(ctx, "main", database.SchemaFilter{})
+	require.ErrorIs(t, err, errBroken)
+	root.End()
+
+	for name, kind := range map[string]string{"query main": "_OTHER", "execute main": "refused", "schema main": "_OTHER"} {
+		span := b.span(name)
+		require.Equal(t, []string{"root"}, b.ancestors(span))
+		require.Equal(t, trace.SpanKindClient, span.SpanKind)
+		require.Equal(t, codes.Error, span.Status.Code)
+		require.Equal(t, "postgresql", value(span, "db.system.name"))
+		require.Equal(t, kind, value(span, "error.type"))
+		require.EqualValues(t, 1, b.count("db.client.operation.duration", "db.operation.name", strings.Fields(name)[0],
+			"db.namespace", "main", "error.type", kind, "tokenring.database.cached", false))
+		for _, kv := range span.Attributes {
+			require.NotContains(t, kv.Value.String(), "secret")
+		}
+	}
+	require.Equal(t, []string{"execute main", "root"}, b.ancestors(b.span("ask")))
+
+	_, end := b.Database().StartCall(t.Context(), database.Call{Operation: "query", Provider: "lite", Dialect: database.SQLite})
+	end(database.CallEnd{Took: time.Second, Rows: 3, Cached: true})
+	require.Equal(t, codes.Unset, b.span("query lite").Status.Code)
+	require.EqualValues(t, 3, value(b.span("query lite"), "db.response.returned_rows"))
+	require.EqualValues(t, 1, b.count("db.client.operation.duration", "db.system.name", "sqlite", "tokenring.database.cached", true, "error.type", nil))
+}
+
+type unreachable struct{}
+
+func (unreachable) Connect(context.Context) (driver.Conn, error) { return nil, errBroken }
+func (unreachable) Driver() driver.Driver                        { return nil }
 
 func TestAbandonedTasks(t *testing.T) {
 	b := observe(t)
