@@ -68,6 +68,9 @@ func (c *chat) stream(ctx context.Context, req *aiclient.Request, yield func(aic
 			if !d.stopped {
 				return s.Truncated()
 			}
+			if err := c.spoiled(&d); err != nil {
+				return err
+			}
 			d.end(yield)
 			return nil
 		}
@@ -120,8 +123,26 @@ func (c *chat) Generate(ctx context.Context, req *aiclient.Request) (*aiclient.R
 	}
 	add := func(p aiclient.Part, _ error) bool { collect.Add(p); return true }
 	d.emit(add)
+	if err := c.spoiled(&d); err != nil {
+		return collect.Response(), err
+	}
 	d.end(add)
 	return collect.Response(), nil
+}
+
+// spoiled returns the error of a reply that Google could not read itself, most
+// often because of a call that the model wrote wrongly. To ask again may help.
+func (c *chat) spoiled(d *decoder) error {
+	switch d.finish.RawReason {
+	case "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MALFORMED_RESPONSE":
+		message := d.message
+		if message == "" {
+			message = "the model's reply is malformed"
+		}
+		return &aiclient.APIError{Provider: c.provider.name, Model: c.model, Class: aiclient.ClassServer,
+			Code: d.finish.RawReason, Message: message}
+	}
+	return nil
 }
 
 // blocked returns the error of a prompt that Google refuses to answer.

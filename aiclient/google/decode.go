@@ -21,6 +21,7 @@ type decoder struct {
 	stopped  bool   // a reason for finishing has come
 	failed   bool   // the chunk reports an error
 	blocked  string // why the prompt was refused
+	message  string // of the finish
 }
 
 // partData is provider data of a part.
@@ -108,6 +109,8 @@ func (d *decoder) candidate(s *jsonscan.Scanner) {
 				d.stopped = true
 				d.finish.RawReason = reason
 			}
+		case "finishMessage":
+			d.message = s.Text()
 		case "groundingMetadata":
 			d.grounding(s)
 		case "citationMetadata":

@@ -68,6 +68,25 @@ func TestBlockedPrompt(t *testing.T) {
 	assert.ErrorContains(t, err, "SAFETY")
 }
 
+// TestMalformedCalls checks that a call which Google could not read is an error
+// that a retry may mend, and no silent end of the turn.
+func TestMalformedCalls(t *testing.T) {
+	const body = `{"candidates":[{"content":{},"finishReason":"MALFORMED_FUNCTION_CALL","finishMessage":"Malformed function call: print(look())"}]}`
+	req := &aiclient.Request{Messages: []aiclient.Message{aiclient.User("x")}}
+	for _, ask := range []func() (*aiclient.Response, error){
+		func() (*aiclient.Response, error) { return answering(t, body).Generate(t.Context(), req) },
+		func() (*aiclient.Response, error) {
+			return aiclient.Collect(answering(t, "data: "+body+"\n\n").Stream(t.Context(), req))
+		},
+	} {
+		_, err := ask()
+		require.Error(t, err)
+		assert.True(t, aiclient.ClassOf(err).Retryable())
+		assert.ErrorContains(t, err, "MALFORMED_FUNCTION_CALL")
+		assert.ErrorContains(t, err, "print(look())")
+	}
+}
+
 func TestGroundedAnswer(t *testing.T) {
 	resp, err := answering(t, `{"candidates":[{"content":{"parts":[{"text":"Spain won."},{"executableCode":{"code":"1+1"}}]},"finishReason":"STOP",
 		"groundingMetadata":{"groundingChunks":[{"web":{"uri":"https://a.example","title":"a"}},{"web":{"uri":"https://b.example","title":"b"}}],
