@@ -385,14 +385,18 @@ func TestTools(t *testing.T) {
 	}
 }
 
-// TestManyItemsAtOnce would take minutes if each item went through all.
-func TestManyItemsAtOnce(t *testing.T) {
-	const n = 100_000
-	s := memory.New(memory.Options{})
+func many(n int) []memory.Item {
 	items := make([]memory.Item, n)
 	for i := range items {
 		items[i].Text = fmt.Sprint("memory number ", i)
 	}
+	return items
+}
+
+func TestManyItemsAtOnce(t *testing.T) {
+	const n = 10_000
+	s := memory.New(memory.Options{})
+	items := many(n)
 	_, err := s.Add(items...)
 	require.NoError(t, err)
 	_, err = s.Add(items...) // all renewed
@@ -429,11 +433,7 @@ func ExampleStore() {
 
 func BenchmarkSplice(b *testing.B) {
 	s := memory.New(memory.Options{})
-	items := make([]memory.Item, 100_000)
-	for i := range items {
-		items[i].Text = fmt.Sprint("memory number ", i)
-	}
-	if _, err := s.Add(items...); err != nil {
+	if _, err := s.Add(many(100_000)...); err != nil {
 		b.Fatal(err)
 	}
 	i := 0
@@ -443,6 +443,17 @@ func BenchmarkSplice(b *testing.B) {
 			b.Fatal(err)
 		}
 		if _, err := s.Splice(10, (i+1)%2); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkRenew adds all of 100,000 texts again.
+func BenchmarkRenew(b *testing.B) {
+	s := memory.New(memory.Options{})
+	items := many(100_000)
+	for b.Loop() {
+		if _, err := s.Add(items...); err != nil {
 			b.Fatal(err)
 		}
 	}
