@@ -147,6 +147,7 @@ func TestHostFunctionsThatPanicOrExit(t *testing.T) {
 	broken := true
 	boom := errors.New("boom")
 	var log bytes.Buffer
+	var open int
 	c := aiclient.NewConversation(replies(), aiclient.ConversationOptions{
 		Logger: slog.New(slog.NewTextHandler(&log, nil)),
 		BeforeStep: func(context.Context, int, *aiclient.Request) error {
@@ -159,9 +160,17 @@ func TestHostFunctionsThatPanicOrExit(t *testing.T) {
 			runtime.Goexit()
 			return nil
 		},
+		Trace: aiclient.ConversationTrace{StartStep: func(ctx context.Context, _ int) (context.Context, func(aiclient.Step, error)) {
+			open++
+			return ctx, func(_ aiclient.Step, err error) {
+				open--
+				assert.ErrorContains(t, err, "did not return")
+			}
+		}},
 	})
 	require.PanicsWithValue(t, boom, func() { _, _ = c.Send(t.Context(), "go") })
 	assert.Contains(t, log.String(), "TestHostFunctionsThatPanicOrExit", "the log has the stack")
+	assert.Zero(t, open, "the step has ended")
 
 	broken = false
 	exited := make(chan bool)
@@ -173,5 +182,6 @@ func TestHostFunctionsThatPanicOrExit(t *testing.T) {
 	}()
 	assert.True(t, <-exited, "runtime.Goexit ends the goroutine that called Send")
 	require.NoError(t, c.Drain(t.Context()))
+	assert.Zero(t, open)
 	assert.Len(t, c.Messages(), 3, "two questions and the answer")
 }

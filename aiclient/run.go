@@ -2,6 +2,7 @@ package aiclient
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -89,11 +90,15 @@ func (c *Conversation) drive(ctx context.Context, r *run) error {
 			}
 		}
 	}
-	switch {
-	case e.panicked != nil:
+	if e.panicked != nil || e.exited {
+		if r.tools != nil {
+			r.tools.cancel()
+		}
+		c.endStep(r, fmt.Errorf("a function of the program did not return: %v", e.panicked))
+		if e.exited {
+			runtime.Goexit()
+		}
 		panic(e.panicked)
-	case e.exited:
-		runtime.Goexit()
 	}
 	if e.err != nil {
 		r.turn.Stop = stopReason(e.err)
