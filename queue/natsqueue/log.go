@@ -158,10 +158,13 @@ func (l *eventlog) look(ctx context.Context) (end, error) {
 	if err != nil {
 		return end{}, err
 	}
+	if info.Cluster != nil && info.Cluster.Leader == "" {
+		return end{}, errBehind // while there is no leader others answer
+	}
 	at := end{info.State.FirstSeq, info.State.LastSeq, info.State.Bytes}
 	if at.last < l.applied {
 		err = fmt.Errorf("%w: it ends at %d instead of %d", ErrLost, at.last, l.applied)
-		if info.Config.Replicas > 1 { // so may one say that leads no more, or not yet
+		if info.Config.Replicas > 1 { // so may a server say that leads no more, or not yet
 			err = errors.Join(errBehind, err)
 		}
 		return end{}, err

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -29,17 +30,18 @@ func TestMain(m *testing.M) {
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	var dirs sync.Map
+	const unsynced = time.Minute // TestKill has the other way
 	queuetest.Run(t, queuetest.Engine{
 		New: func(t testing.TB, opts queue.Options) queue.Queue {
 			dir := t.TempDir()
-			q, err := natsqueue.Embedded(t.Context(), dir, natsqueue.Options{Options: opts})
+			q, err := natsqueue.Embedded(t.Context(), dir, natsqueue.Options{Options: opts, SyncInterval: unsynced})
 			require.NoError(t, err)
 			dirs.Store(q, dir)
 			return q
 		},
 		Reopen: func(t testing.TB, q queue.Queue, opts queue.Options) queue.Queue {
 			dir, _ := dirs.Load(q)
-			again, err := natsqueue.Embedded(t.Context(), dir.(string), natsqueue.Options{Options: opts})
+			again, err := natsqueue.Embedded(t.Context(), dir.(string), natsqueue.Options{Options: opts, SyncInterval: unsynced})
 			require.NoError(t, err)
 			return again
 		},

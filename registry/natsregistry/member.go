@@ -32,6 +32,7 @@ type Member[T any] struct {
 	value    json.RawMessage
 	decoded  T
 	revision uint64 // 0: not in the bucket
+	anew     int    // of the registry when that was written
 	err      error  // why it is no member any more; set when ended is closed
 }
 
@@ -146,22 +147,38 @@ func (m *Member[T]) remove(ctx context.Context) error {
 	if m.revision == 0 {
 		return nil
 	}
-	r := m.r
-	r.mu.Lock()
-	if h := r.heard[m.name]; h != nil && h.revision == m.revision {
-		r.drop(m.name)
-		r.gone[m.name] = m.revision
-	}
-	r.mu.Unlock()
 	revision := m.revision
 	m.revision = 0
+	m.forget(revision)
 	return again(ctx, func(ctx context.Context) error {
-		err := r.store().Delete(ctx, key(m.name), jetstream.LastRevision(revision))
-		if conflict(err) { // or an earlier try was done without our knowing
-			return nil
+		err := m.r.store().Delete(ctx, key(m.name), jetstream.LastRevision(revision))
+		if !conflict(err) {
+			return err
 		}
-		return err
+		now, err := m.r.read(ctx, m.name, revision)
+		switch {
+		case errors.Is(err, jetstream.ErrKeyNotFound): // an earlier try was done without our knowing
+			return nil
+		case err != nil:
+			return err
+		}
+		if content, _, err := m.r.decode(m.name, now.data); err != nil || content.Instance != m.instance {
+			return nil // another one's
+		}
+		revision = now.revision // of a heartbeat that was written without our knowing
+		m.forget(revision)
+		return errRaced
 	})
+}
+
+// forget takes what was written as a revision out of the mirror, for good.
+func (m *Member[T]) forget(revision uint64) {
+	r := m.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if h := r.heard[m.name]; h == nil || h.revision <= revision {
+		r.drop(m.name, revision)
+	}
 }
 
 // encode takes a value over. It is the caller's turn.
@@ -234,10 +251,19 @@ func (m *Member[T]) write(ctx context.Context) error {
 		return err
 	}
 	kv := m.r.store()
+	m.r.mu.Lock()
+	if m.anew != m.r.anew { // the bucket is another one, which counts from 1
+		m.anew, m.revision = m.r.anew, 0
+	}
+	known := max(m.revision, m.r.gone[m.name])
+	if h := m.r.heard[m.name]; h != nil {
+		known = max(known, h.revision)
+	}
+	m.r.mu.Unlock()
 	revision, err := m.writeAt(ctx, kv, data, m.revision)
 	if conflict(err) { // or an earlier try was written without our knowing
 		var now stored
-		now, err = m.r.read(ctx, m.name)
+		now, err = m.r.read(ctx, m.name, known)
 		switch {
 		case errors.Is(err, jetstream.ErrKeyNotFound):
 			revision, err = m.writeAt(ctx, kv, data, 0)
@@ -266,7 +292,7 @@ func (m *Member[T]) writeAt(ctx context.Context, kv jetstream.KeyValue, data []b
 }
 
 // mayReplace reports whether an entry is this member's own, no member's at all, or
-// that of one that has been silent for the TTL.
+// that of one that left or has been silent for the TTL.
 func (m *Member[T]) mayReplace(e stored) bool {
 	content, v, err := m.r.decode(m.name, e.data)
 	if err != nil || content.Instance == m.instance {
@@ -275,18 +301,21 @@ func (m *Member[T]) mayReplace(e stored) bool {
 	r := m.r
 	r.mu.Lock()
 	h := r.heard[m.name]
-	silent := h == nil && r.gone[m.name] == e.revision
+	gone := h == nil && r.gone[m.name] >= e.revision
 	r.mu.Unlock()
-	if !silent && h == nil { // the watch has not told yet
+	if !gone && h == nil { // the watch has not told yet
 		_ = r.put(m.name, e.revision, content.Value, v)
 	}
-	return silent
+	return gone
 }
 
 // conflict reports whether a write failed because the bucket holds something else
-// than was thought.
+// than was thought, or may soon: a leader also says so while a write of the key is
+// under way, which may be an earlier try of this one and may come to nothing.
 func conflict(err error) bool {
-	var api *jetstream.APIError
-	return errors.Is(err, jetstream.ErrKeyExists) ||
-		errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence
+	if errors.Is(err, jetstream.ErrKeyExists) {
+		return true
+	}
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }

@@ -156,7 +156,7 @@ func (r *Registry[T]) sweep() (lost bool) {
 
 	// Only while the bucket has a leader could a member have been heard.
 	try, cancel := context.WithTimeout(r.ctx, min(tryTimeout, max(r.opts.Heartbeat, 100*time.Millisecond)))
-	status, err := kv.Status(try)
+	status, err := led(kv.Status(try))
 	cancel()
 	if err != nil {
 		r.mu.Lock()
@@ -187,12 +187,8 @@ func (r *Registry[T]) sweep() (lost bool) {
 
 // remade reports whether the bucket is another one of the same name, whose
 // revisions count from 1 again.
-func (r *Registry[T]) remade(status jetstream.KeyValueStatus) bool {
-	s, ok := status.(*jetstream.KeyValueBucketStatus)
-	if !ok {
-		return false
-	}
-	made := s.StreamInfo().Created // only ever compared with itself
+func (r *Registry[T]) remade(status *jetstream.StreamInfo) bool {
+	made := status.Created // only ever compared with itself
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before := r.made
@@ -200,6 +196,7 @@ func (r *Registry[T]) remade(status jetstream.KeyValueStatus) bool {
 	if before.IsZero() || before.Equal(made) {
 		return false
 	}
+	r.anew++
 	for _, h := range r.heard {
 		h.revision = 0
 	}
@@ -207,27 +204,47 @@ func (r *Registry[T]) remade(status jetstream.KeyValueStatus) bool {
 	return true
 }
 
+// errStale is the answer of a server that does not lead the bucket any more, or
+// not yet.
+var errStale = errors.New("answer of a server that does not lead")
+
+// led refuses a status that another server than the leader gave.
+func led(status jetstream.KeyValueStatus, err error) (*jetstream.StreamInfo, error) {
+	s, ok := status.(*jetstream.KeyValueBucketStatus)
+	if err != nil || !ok {
+		return nil, errors.Join(err, errStale)
+	}
+	if c := s.StreamInfo().Cluster; c != nil && c.Leader == "" {
+		return nil, errStale
+	}
+	return s.StreamInfo(), nil
+}
+
 // confirm asks the bucket whether a member is silent or the watch is, and reports
 // the latter.
 func (r *Registry[T]) confirm(name string) (lost bool) {
 	try, cancel := context.WithTimeout(r.ctx, tryTimeout)
 	defer cancel()
-	now, err := r.read(try, name)
 	r.mu.Lock()
 	h := r.heard[name]
+	if h == nil {
+		r.mu.Unlock()
+		return false
+	}
+	known := h.revision
+	r.mu.Unlock()
+	now, err := r.read(try, name, known)
+	r.mu.Lock()
+	h = r.heard[name]
 	switch {
-	case h == nil:
+	case h == nil || h.revision > known:
 		r.mu.Unlock()
 	case err == nil && now.revision > h.revision:
 		r.mu.Unlock()
 		r.take(now)
 		return true
-	case err == nil, errors.Is(err, jetstream.ErrKeyNotFound):
-		r.drop(name)
-		if len(r.gone) >= r.opts.MaxMembers {
-			clear(r.gone)
-		}
-		r.gone[name] = h.revision
+	case err == nil && now.revision == h.revision, errors.Is(err, jetstream.ErrKeyNotFound):
+		r.drop(name, h.revision)
 		r.mu.Unlock()
 		r.silenced.Add(1)
 		r.opts.Logger.Warn("natsregistry: member went silent", "bucket", r.opts.Bucket, "name", name, "ttl", r.opts.TTL)
@@ -246,16 +263,27 @@ type stored struct {
 	data     []byte
 }
 
-// read returns what the leader of the bucket has under a name. Get of a key-value
-// store asks any replica, and one that was restarted may lag behind for seconds:
-// long enough to make the living look silent.
-func (r *Registry[T]) read(ctx context.Context, name string) (stored, error) {
+// read returns what the leader of the bucket has under a name: not what was there
+// before a revision that is known to have been. Get of a key-value store asks any
+// replica, and one that was restarted may lag behind for seconds: long enough to
+// make the living look silent. So may one that still believes it leads.
+func (r *Registry[T]) read(ctx context.Context, name string, known uint64) (stored, error) {
 	msg, err := r.leader.GetLastMsg("KV_"+r.opts.Bucket, "$KV."+r.opts.Bucket+"."+key(name), nats.Context(ctx))
 	if errors.Is(err, nats.ErrMsgNotFound) {
+		status, err := led(r.store().Status(ctx))
+		if err == nil && status.State.LastSeq < known {
+			err = errStale
+		}
+		if err != nil {
+			return stored{}, err
+		}
 		return stored{}, jetstream.ErrKeyNotFound
 	}
 	if err != nil {
 		return stored{}, err
+	}
+	if msg.Sequence < known {
+		return stored{}, errStale
 	}
 	if msg.Header.Get("KV-Operation") != "" || msg.Header.Get(jetstream.MarkerReasonHeader) != "" {
 		return stored{}, jetstream.ErrKeyNotFound
@@ -267,10 +295,14 @@ func storedAs(e jetstream.KeyValueEntry) stored {
 	return stored{e.Key(), e.Revision(), e.Operation() != jetstream.KeyValuePut, e.Value()}
 }
 
-// drop takes a member out of the mirror. The lock is held, so that no value that
-// comes at the same time is lost.
-func (r *Registry[T]) drop(name string) {
+// drop takes a member out of the mirror, up to a revision for good. The lock is
+// held, so that no value that comes at the same time is lost.
+func (r *Registry[T]) drop(name string, revision uint64) {
 	delete(r.heard, name)
+	if len(r.gone) >= r.opts.MaxMembers {
+		clear(r.gone)
+	}
+	r.gone[name] = max(r.gone[name], revision)
 	r.members.Unregister(name)
 }
 
@@ -283,8 +315,8 @@ func (r *Registry[T]) take(e stored) {
 	}
 	if e.deleted {
 		r.mu.Lock()
-		if h := r.heard[name]; h != nil && e.revision > h.revision {
-			r.drop(name)
+		if h := r.heard[name]; h == nil || e.revision > h.revision {
+			r.drop(name, e.revision)
 		}
 		r.mu.Unlock()
 		return

@@ -93,10 +93,11 @@ type Registry[T any] struct {
 	mu     sync.Mutex
 	kv     jetstream.KeyValue
 	heard  map[string]*heard     // by name
-	gone   map[string]uint64     // by name: the last revision of members that fell silent
+	gone   map[string]uint64     // by name: the last revision of members that left or fell silent
 	own    map[string]*Member[T] // by name
 	closed bool
 	made   time.Time // when the servers say that the bucket was
+	anew   int       // how often it was found to be another one
 	down   time.Time // when the bucket was last found out of reach
 }
 
@@ -222,7 +223,7 @@ func (r *Registry[T]) store() jetstream.KeyValue {
 // leader or of a connection that is being made again.
 func passing(err error) bool {
 	for _, known := range []error{
-		errRaced, context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrNoStreamResponse, nats.ErrDisconnected,
+		errRaced, errStale, context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrNoStreamResponse, nats.ErrDisconnected,
 		nats.ErrConnectionReconnecting, nats.ErrReconnectBufExceeded, jetstream.ErrNoStreamResponse, jetstream.ErrJetStreamNotEnabled,
 	} {
 		if errors.Is(err, known) {
