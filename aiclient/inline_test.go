@@ -141,6 +141,21 @@ func TestAbortAtAnyMoment(t *testing.T) {
 	})
 }
 
+// TestToolsThatExit ends the goroutines of tools that run beside each other.
+func TestToolsThatExit(t *testing.T) {
+	exit := tool.New("exit", "", func(context.Context, struct{}) (string, error) {
+		runtime.Goexit()
+		return "", nil
+	}, tool.Options{})
+	c := aiclient.NewConversation(replies(calls("exit", "", "exit", "")), aiclient.ConversationOptions{Tools: []tool.Tool{exit}})
+	turn, err := c.Send(t.Context(), "go")
+	require.NoError(t, err)
+	assert.Equal(t, "done", turn.Text)
+	for _, r := range lastResults(c.Messages()) {
+		assert.Contains(t, r.Text, "ended its goroutine")
+	}
+}
+
 // TestHostFunctionsThatPanicOrExit calls host functions that do not return. The
 // panic goes to the caller of Send, who may recover, and the conversation goes on.
 func TestHostFunctionsThatPanicOrExit(t *testing.T) {

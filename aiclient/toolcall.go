@@ -73,12 +73,15 @@ func (tr *toolRun) start(a *activeCall) {
 	go func() {
 		defer c.workers.end()
 		defer cancel()
-		result, invalid := c.execute(ctx, a)
-		if !a.settled.CompareAndSwap(false, true) {
-			c.discard(a, result)
-			return
-		}
-		events <- toolEvent{a: a, result: result, invalid: invalid}
+		result, invalid := errorResult(a.call, "The tool ended its goroutine instead of returning."), false
+		defer func() { // also after runtime.Goexit
+			if !a.settled.CompareAndSwap(false, true) {
+				c.discard(a, result)
+				return
+			}
+			events <- toolEvent{a: a, result: result, invalid: invalid}
+		}()
+		result, invalid = c.execute(ctx, a)
 	}()
 }
 
