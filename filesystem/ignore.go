@@ -66,6 +66,7 @@ type ignorer struct {
 	defaults *ruleList
 
 	cache        *lru.Cache[string, cachedRules]
+	chains       *lru.Cache[string, *ruleChain] // by directory
 	hits, misses atomic.Int64
 }
 
@@ -74,12 +75,14 @@ type cachedRules struct {
 	rules *ruleList
 }
 
-// ignoreCacheSize bounds the number of compiled ignore files that are kept.
+// ignoreCacheSize bounds the number of compiled ignore files that are kept, and
+// of directories with such files.
 const ignoreCacheSize = 4096
 
 func newIgnorer(opts IgnoreOptions) *ignorer {
 	cache, _ := lru.New[string, cachedRules](ignoreCacheSize)
-	ig := &ignorer{opts: opts, cache: cache}
+	chains, _ := lru.New[string, *ruleChain](ignoreCacheSize)
+	ig := &ignorer{opts: opts, cache: cache, chains: chains}
 	ig.extra = compileRules([]byte(strings.Join(opts.Rules, "\n")), false)
 	if !opts.NoDefaults {
 		ig.defaults = compileRules([]byte(strings.Join(DefaultIgnore, "\n")), false)
@@ -182,6 +185,11 @@ func (ig *ignorer) enter(parent *ruleChain, dir string, node dirNode, has ignore
 	if n.git == nil && n.ai == nil && n.repo == nil {
 		return parent
 	}
+	// The same rules are the same chain, which tells others that nothing changed.
+	if old, ok := ig.chains.Get(dir); ok && *old == *n {
+		return old
+	}
+	ig.chains.Add(dir, n)
 	return n
 }
 

@@ -2,10 +2,13 @@ package filesystem
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,10 +28,22 @@ func makeOld(t testing.TB, dir string) {
 	}))
 }
 
+// untilIndexed searches until the index trusts what it saw: what was changed a
+// moment ago could change again unseen.
+func untilIndexed(t testing.TB, s *Service) {
+	t.Helper()
+	before := s.Stats().IndexSkipped
+	require.Eventually(t, func() bool {
+		_, err := s.Search(t.Context(), Query{Patterns: []string{"no such text"}})
+		return err == nil && s.Stats().IndexSkipped > before
+	}, 20*time.Second, 10*time.Millisecond)
+}
+
 // The index must never change a result, whatever happens to the files.
 func TestIndexedSearchEqualsUnindexed(t *testing.T) {
 	t.Run("scan", func(t *testing.T) { testIndexedSearch(t, Options{Index: true}) })
 	t.Run("watch", func(t *testing.T) { testIndexedSearch(t, Options{Index: true, IndexWatch: true}) })
+	t.Run("little memory", func(t *testing.T) { testIndexedSearch(t, Options{Index: true, IndexBytes: 5000}) })
 }
 
 func testIndexedSearch(t *testing.T, opts Options) {
@@ -49,8 +64,10 @@ func testIndexedSearch(t *testing.T, opts Options) {
 	s := newTestService(t, opts, files)
 	root := rootOf(s)
 	makeOld(t, root)
+	untilIndexed(t, s)
 	compare := func(q Query) {
 		t.Helper()
+		q.NoHidden, q.NoIgnore = r.IntN(4) == 0, r.IntN(4) == 0
 		q.MaxFiles, q.MaxMatches, q.MaxBytes = -1, -1, -1
 		got, err := s.Search(t.Context(), q)
 		require.NoError(t, err)
@@ -70,6 +87,11 @@ func testIndexedSearch(t *testing.T, opts Options) {
 		compare(Query{Patterns: []string{`^\w{5}$`}, Regexp: true})
 		compare(Query{Patterns: []string{"alpha\nbeta"}, Multiline: true})
 		for range 3 {
+			if r.IntN(6) == 0 { // other rules
+				rule := []string{"f1*\n", "d2/\n", "!f1*\n", ".f*\n"}[r.IntN(4)]
+				require.NoError(t, os.WriteFile(filepath.Join(root, ".gitignore"), []byte(rule), 0o644))
+				continue
+			}
 			name := filepath.Join(root, fmt.Sprintf("d%d/f%d", r.IntN(6), r.IntN(80)))
 			switch r.IntN(6) {
 			case 0, 1:
@@ -92,11 +114,13 @@ func testIndexedSearch(t *testing.T, opts Options) {
 				require.NoError(t, os.WriteFile(name, []byte(text()), 0o644))
 			}
 		}
-		if round%3 == 0 {
+		if round%10 == 0 {
 			makeOld(t, root)
+			untilIndexed(t, s)
 		}
 	}
 	st := s.Stats()
+	assert.LessOrEqual(t, st.IndexBytes, s.tree().index.limit)
 	assert.Positive(t, st.IndexSkipped)
 	assert.Positive(t, st.IndexFiles)
 	assert.Positive(t, st.IndexBytes)
@@ -112,19 +136,91 @@ func TestIndexForgetsDeletedFilesAndStaysInBounds(t *testing.T) {
 	for i := range 50 {
 		files[fmt.Sprint("f", i)] = strings.Repeat(fmt.Sprint("word", i, " "), 20)
 	}
-	s := newTestService(t, Options{Index: true, IndexBytes: 3000}, files)
+	s := newTestService(t, Options{Index: true, IndexBytes: 6000}, files)
 	makeOld(t, rootOf(s))
+	untilIndexed(t, s)
 	search := func() { searchText(t, s, Query{Patterns: []string{"word"}}) }
 	search()
 	st := s.Stats()
-	assert.LessOrEqual(t, st.IndexBytes, int64(3000))
+	assert.LessOrEqual(t, st.IndexBytes, int64(6000))
 	assert.Less(t, st.IndexFiles, 50)
 	for i := range 50 {
 		require.NoError(t, os.Remove(filepath.Join(rootOf(s), fmt.Sprint("f", i))))
 	}
 	search()
 	assert.Zero(t, s.Stats().IndexFiles)
-	assert.Zero(t, s.Stats().IndexBytes)
+	assert.Equal(t, int64(len(".")+dirOverhead), s.Stats().IndexBytes, "of the root")
+}
+
+// Directories that went away, moved or became files take their files with them.
+func TestIndexForgetsDirectories(t *testing.T) {
+	s := newTestService(t, Options{Index: true, IndexWatch: true}, map[string]string{"a/b/c/f": "text here", "a/bc": "text here", "ab/f": "text here"})
+	root := rootOf(s)
+	makeOld(t, root)
+	untilIndexed(t, s)
+	dirs := func() []string {
+		assert.Equal(t, s.Stats().IndexFiles, searchOf(t, s).Searched)
+		return slices.Sorted(maps.Keys(s.tree().index.dirs))
+	}
+	assert.Equal(t, []string{".", "a", "a/b", "a/b/c", "ab"}, dirs())
+	require.NoError(t, os.Rename(filepath.Join(root, "a/b"), filepath.Join(t.TempDir(), "b")))
+	searchOf(t, s)
+	assert.Equal(t, []string{".", "a", "ab"}, dirs())
+	require.NoError(t, os.RemoveAll(filepath.Join(root, "ab")))
+	require.NoError(t, os.WriteFile(filepath.Join(root, "ab"), nil, 0o644))
+	searchOf(t, s)
+	assert.Equal(t, []string{".", "a"}, slices.Sorted(maps.Keys(s.tree().index.dirs)))
+	if s.tree().index.watch != nil {
+		assert.Equal(t, 2, s.Stats().IndexWatches)
+	}
+}
+
+func searchOf(t *testing.T, s *Service) *SearchResult {
+	t.Helper()
+	r, err := s.Search(t.Context(), Query{Patterns: []string{"text"}})
+	require.NoError(t, err)
+	return r
+}
+
+// Searches of one service at once share the index.
+func TestIndexServesManySearchesAtOnce(t *testing.T) {
+	files := make(map[string]string)
+	for i := range 200 {
+		files[fmt.Sprintf("d%d/f%d", i%9, i)] = fmt.Sprintf("text of file %d", i)
+	}
+	s := newTestService(t, Options{Index: true, IndexWatch: true}, files)
+	root := rootOf(s)
+	makeOld(t, root)
+	untilIndexed(t, s)
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			for i := range 50 {
+				r, err := s.Search(t.Context(), Query{Patterns: []string{fmt.Sprint("file ", i)}, Word: true})
+				assert.NoError(t, err)
+				assert.Equal(t, 1, r.TotalFiles, i)
+			}
+		})
+	}
+	for i := range 100 { // files that come and go beside those that are looked for
+		name := filepath.Join(root, fmt.Sprintf("d%d/new%d", i%9, i))
+		require.NoError(t, os.WriteFile(name, []byte("other"), 0o644))
+		require.NoError(t, os.Remove(name))
+	}
+	group.Wait()
+	x := s.tree().index
+	known, bytes := 0, int64(0)
+	for _, d := range x.dirs {
+		bytes += d.cost
+		for _, e := range d.entries {
+			if e.record != nil && e.record.content.Load() != nil {
+				known++
+				bytes += e.record.content.Load().cost()
+			}
+		}
+	}
+	assert.Equal(t, known, x.files)
+	assert.Equal(t, bytes, x.bytes)
 }
 
 func TestIndexIsSmall(t *testing.T) {
@@ -132,28 +228,9 @@ func TestIndexIsSmall(t *testing.T) {
 	if long() {
 		dir = filepath.Join(goroot(t), "src")
 	}
-	s := newTestService(t, Options{Root: dir, Index: true}, nil)
-	r, err := s.Search(t.Context(), Query{Patterns: []string{"ErrUnexpectedEOF"}})
-	require.NoError(t, err)
-	assert.Less(t, float64(s.Stats().IndexBytes), 0.25*float64(r.Bytes), "the index takes %d bytes for %d", s.Stats().IndexBytes, r.Bytes)
-	t.Logf("the index takes %.3f of the corpus", float64(s.Stats().IndexBytes)/float64(r.Bytes))
-}
-
-func BenchmarkIndexed(b *testing.B) {
-	for _, watch := range []bool{false, true} {
-		s := newTestService(b, Options{Root: filepath.Join(goroot(b), "src"), Index: true, IndexWatch: watch}, nil)
-		for _, p := range []string{"ErrUnexpectedEOF", "NewReaderSize", "return"} {
-			b.Run(fmt.Sprintf("watch=%v/%s", watch, p), func(b *testing.B) {
-				q := Query{Patterns: []string{p}, NoHidden: true}
-				for range 2 {
-					_, err := s.Search(b.Context(), q)
-					require.NoError(b, err)
-				}
-				for b.Loop() {
-					_, err := s.Search(b.Context(), q)
-					require.NoError(b, err)
-				}
-			})
-		}
-	}
+	counted, heap := indexMemory(t, dir)
+	assert.Less(t, counted, 0.25)
+	assert.Less(t, heap, 0.25)
+	assert.InDelta(t, counted, heap, 0.05, "the index knows what it takes")
+	t.Logf("the index takes %.3f of the text, %.3f on the heap", counted, heap)
 }

@@ -151,18 +151,14 @@ func (w *dirWatch) forget(dir string) {
 	}
 }
 
-// prune ends the watches of directories that are not kept.
-func (w *dirWatch) prune(keep func(dir string) bool) {
+// drop ends the watch of a directory that is not looked at any more.
+func (w *dirWatch) drop(dir string) {
 	if w == nil {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for dir := range w.dirs {
-		if !keep(dir) {
-			w.forget(dir)
-		}
-	}
+	w.forget(dir)
 }
 
 // watch implements watchedNode. self must have been called.

@@ -5,8 +5,8 @@ package filesystem
 // dirWatch is not used on this system: the index looks at every file.
 type dirWatch struct{}
 
-func newDirWatch() *dirWatch              { return nil }
-func (*dirWatch) close()                  {}
-func (*dirWatch) count() int              { return 0 }
-func (*dirWatch) update()                 {}
-func (*dirWatch) prune(func(string) bool) {}
+func newDirWatch() *dirWatch  { return nil }
+func (*dirWatch) close()      {}
+func (*dirWatch) count() int  { return 0 }
+func (*dirWatch) update()     {}
+func (*dirWatch) drop(string) {}

@@ -19,7 +19,14 @@ type Entry struct {
 	// such and not followed.
 	Type fs.FileMode
 
-	base int32 // where the last component of Path begins
+	base   int32        // where the last component of Path begins
+	record *indexedFile // of a file, while the index is in use
+}
+
+// bare returns the entry for those who know nothing of an index.
+func (e Entry) bare() Entry {
+	e.record = nil
+	return e
 }
 
 // Name returns the last component of the path.
@@ -77,9 +84,11 @@ func (s fileStamp) valid() bool { return s.MTime != 0 }
 // the clock's granularity a file can change without a new stamp.
 const settled = 100 * time.Millisecond
 
-// settledAt reports whether the last modification was so old, when the file was
-// looked at, that another one would show.
-func (s fileStamp) settledAt(t time.Time) bool { return t.UnixNano()-s.MTime >= int64(settled) }
+// settledAt reports whether the last change was so old, when the file was looked
+// at, that another one would show.
+func (s fileStamp) settledAt(t time.Time) bool {
+	return t.UnixNano()-max(s.MTime, s.CTime) >= int64(settled)
+}
 
 func stampOf(info fs.FileInfo) fileStamp {
 	s := fileStamp{Size: info.Size()}

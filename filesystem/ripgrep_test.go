@@ -121,45 +121,6 @@ func TestListEqualsRipgrep(t *testing.T) {
 	assert.Equal(t, rg(dir, "--files"), got)
 }
 
-// The benchmarks run over Go's own source; the same queries run by rg stand
-// beside them.
-func BenchmarkSearch(b *testing.B) {
-	s, err := New(Options{Root: filepath.Join(goroot(b), "src")})
-	require.NoError(b, err)
-	defer s.Close()
-	for _, c := range ripgrepCases {
-		b.Run(c.name, func(b *testing.B) {
-			c.q.MaxFiles, c.q.MaxMatches, c.q.MaxBytes, c.q.NoHidden = -1, -1, -1, true
-			for b.Loop() {
-				r, err := s.Search(b.Context(), c.q)
-				require.NoError(b, err)
-				b.SetBytes(r.Bytes)
-			}
-		})
-	}
-}
-
-func BenchmarkRipgrep(b *testing.B) {
-	rg := needRipgrep(b)
-	for _, c := range ripgrepCases {
-		b.Run(c.name, func(b *testing.B) {
-			for b.Loop() {
-				rg(filepath.Join(goroot(b), "src"), append([]string{"-n"}, c.args...)...)
-			}
-		})
-	}
-}
-
-func BenchmarkList(b *testing.B) {
-	s, err := New(Options{Root: filepath.Join(goroot(b), "src")})
-	require.NoError(b, err)
-	defer s.Close()
-	b.ReportAllocs()
-	for b.Loop() {
-		s.List(b.Context(), ListOptions{})
-	}
-}
-
 func BenchmarkIgnore(b *testing.B) {
 	var rules strings.Builder
 	for i := range 100 {

@@ -239,7 +239,7 @@ func (t *tree) walkParallel(ctx context.Context, dir string, opts WalkOptions, y
 	}
 	s := &scan{tree: t, opts: opts}
 	s.visit = func(w int, _ dirNode, e Entry) bool {
-		batches[w] = append(batches[w], e)
+		batches[w] = append(batches[w], e.bare())
 		if len(batches[w]) < 128 {
 			return true
 		}

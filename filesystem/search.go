@@ -232,9 +232,8 @@ type searchRun struct {
 	emit    func(FileMatch) bool
 	fail    func(error) bool
 
-	required [][]uint32 // trigrams, for the index
+	required [][]gram // for the index
 	began    time.Time
-	complete bool // every file was met
 
 	workers []searchWorker
 	lines   atomic.Int64 // matching lines kept so far
@@ -244,18 +243,15 @@ type searchRun struct {
 // searchWorker is what one worker needs and gathers, so that workers do not
 // meet.
 type searchWorker struct {
+	*searchMemory
 	state   *matchState
-	buf     []byte
-	lines   []Line
-	text    []byte
-	ends    []int
 	matches []FileMatch
 
 	searched, binary, tooLarge, errorCount int
 	bytes                                  int64
 	errors                                 []error
-	learn                                  *indexedFile // what the index wants to know
-	grams                                  *gramSet
+	record                                 *indexedFile // of the file that is looked at, for the index
+	epoch                                  uint64
 	skipped                                int
 	_                                      [64]byte
 }
@@ -294,6 +290,10 @@ func (s *Service) prepare(q Query) (*searchRun, error) {
 func (r *searchRun) run(ctx context.Context) error {
 	n := workers(r.q.Workers)
 	r.workers = make([]searchWorker, n)
+	for i := range r.workers {
+		r.workers[i].searchMemory = takeSearchMemory()
+		defer r.workers[i].giveBack()
+	}
 	if info, err := r.tree.provider.Stat(ctx, r.dir); err != nil {
 		return err
 	} else if !info.IsDir() {
@@ -304,16 +304,15 @@ func (r *searchRun) run(ctx context.Context) error {
 		s.want = func(e Entry) bool { return r.filter.wants(e, r.dir) }
 	}
 	s.visit = r.visitRegular
-	if x := r.tree.index; x != nil && !r.q.NoIndex && !r.q.Multiline {
-		s.visit = r.visitIndexedRegular
-		r.required, r.began = r.matcher.required(), time.Now()
-		x.run.Add(1)
-		x.watch.update()
-		defer func() { r.indexed(x) }()
-	}
 	s.fail = func(w int, _ Entry, err error) bool { return r.failed(w, err) }
+	x := r.tree.index
+	if x == nil || r.q.NoIndex || r.q.Multiline {
+		return s.run(ctx, r.dir)
+	}
+	s.visit = r.visitIndexed
+	r.beginIndexed(x)
 	err := s.run(ctx, r.dir)
-	r.complete = err == nil && !s.stopped.Load()
+	r.endIndexed(x, err == nil && !s.stopped.Load())
 	return err
 }
 
@@ -347,27 +346,6 @@ func (r *searchRun) failed(worker int, err error) bool {
 
 func (r *searchRun) visitRegular(worker int, dir dirNode, e Entry) bool {
 	return !e.IsRegular() || r.visit(worker, dir, e)
-}
-
-func (r *searchRun) visitIndexedRegular(worker int, dir dirNode, e Entry) bool {
-	return !e.IsRegular() || r.visitIndexed(worker, dir, e)
-}
-
-// indexed ends a search that used the index.
-func (r *searchRun) indexed(x *contentIndex) {
-	searched, skipped := 0, 0
-	for i := range r.workers {
-		searched += r.workers[i].searched
-		skipped += r.workers[i].skipped
-	}
-	x.skipped.Add(int64(skipped))
-	x.opened.Add(int64(searched - skipped))
-	x.mu.RLock()
-	known := len(x.files)
-	x.mu.RUnlock()
-	if r.filter == nil && r.dir == "." && r.complete && known > searched {
-		x.prune()
-	}
 }
 
 func (r *searchRun) visit(worker int, dir dirNode, e Entry) bool {

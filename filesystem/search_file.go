@@ -39,20 +39,19 @@ type fileSearch struct {
 	lines []Line
 	text  []byte
 	ends  []int // of each line's text
+
+	learn learning
 }
 
 // search searches an open file. It returns false to end the whole search.
 func (r *searchRun) search(worker int, f *nodeFile, path string) bool {
 	w := &r.workers[worker]
 	size := f.info.Size
-	if r.q.MaxFileSize > 0 && size > r.q.MaxFileSize {
+	if r.tooLarge(f.info) {
 		w.tooLarge++
 		return true
 	}
-	if w.buf == nil {
-		w.buf = make([]byte, 0, 128<<10)
-	}
-	fs := fileSearch{run: r, match: FileMatch{Path: path}, line: 1, keep: !r.noLines.Load()}
+	fs := fileSearch{run: r, match: FileMatch{Path: path}, line: 1, keep: !r.noLines.Load(), learn: r.learns(w, f.info)}
 	if w.state == nil {
 		w.state = r.matcher.newState()
 	}
@@ -61,9 +60,6 @@ func (r *searchRun) search(worker int, f *nodeFile, path string) bool {
 	defer func() { w.lines, w.text, w.ends = fs.lines, fs.text, fs.ends }()
 	buf := w.buf[:0]
 	w.searched++
-	if w.learn != nil {
-		w.forgetGrams() // of a file that could not be read to its end
-	}
 	first := true
 	for eof := false; !eof; {
 		want := searchChunk
@@ -111,8 +107,8 @@ func (r *searchRun) search(worker int, f *nodeFile, path string) bool {
 			nul += begin * b2i(!first)
 			if first && nul < binaryHead {
 				w.binary++
-				if w.learn != nil {
-					r.learned(w, path, true)
+				if fs.learn.file != nil {
+					r.learned(w, fs.learn, true)
 				}
 				return true
 			}
@@ -136,13 +132,10 @@ func (r *searchRun) search(worker int, f *nodeFile, path string) bool {
 				continue
 			}
 		}
-		if w.learn != nil {
-			if w.grams == nil {
-				w.grams = new(gramSet)
-			}
+		if fs.learn.file != nil {
 			w.grams.add(buf[:end])
 			if eof {
-				r.learned(w, path, false)
+				r.learned(w, fs.learn, false)
 			}
 		}
 		if !fs.chunk(buf[:end]) {
@@ -166,6 +159,11 @@ func (r *searchRun) search(worker int, f *nodeFile, path string) bool {
 	}
 	w.matches = append(w.matches, fs.match)
 	return true
+}
+
+// tooLarge reports whether a file is passed over for its size.
+func (r *searchRun) tooLarge(s fileStamp) bool {
+	return r.q.MaxFileSize > 0 && s.Size > r.q.MaxFileSize
 }
 
 var utf8BOM = []byte("\ufeff")

@@ -37,7 +37,7 @@ func (s *Service) Stats() Stats {
 		st.IndexSkipped, st.IndexOpened = x.skipped.Load(), x.opened.Load()
 		st.IndexWatches = x.watch.count()
 		x.mu.RLock()
-		st.IndexFiles, st.IndexBytes = len(x.files), x.bytes
+		st.IndexFiles, st.IndexBytes = x.files, x.bytes
 		x.mu.RUnlock()
 	}
 	if c := t.contents; c != nil {

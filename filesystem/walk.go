@@ -106,7 +106,7 @@ func (w *walker) dir(dir string, node dirNode, chain *ruleChain, depth int, ente
 			w.yield(Entry{}, err)
 			return false
 		}
-		if !w.yield(e, nil) {
+		if !w.yield(e.bare(), nil) {
 			return false
 		}
 		if !e.IsDir() || w.opts.MaxDepth > 0 && depth >= w.opts.MaxDepth {
@@ -114,7 +114,7 @@ func (w *walker) dir(dir string, node dirNode, chain *ruleChain, depth int, ente
 		}
 		sub, err := node.dir(e.Name())
 		if err != nil {
-			if !w.yield(e, fmt.Errorf("walk %s: %w", e.Path, err)) {
+			if !w.yield(e.bare(), fmt.Errorf("walk %s: %w", e.Path, err)) {
 				return false
 			}
 			continue
@@ -134,7 +134,7 @@ func (t *tree) list(dir string, node dirNode, chain *ruleChain, entered bool, op
 	if dir != "." {
 		prefix = dir + "/"
 	}
-	list, err := t.entries(dir, node, prefix, list)
+	list, known, err := t.entries(dir, node, prefix, list)
 	if !entered && !opts.NoIgnore {
 		var has ignoreFiles
 		for _, e := range list {
@@ -143,6 +143,12 @@ func (t *tree) list(dir string, node dirNode, chain *ruleChain, entered bool, op
 			}
 		}
 		chain = t.ignore.enter(chain, dir, node, has)
+	}
+	under := wholeUnder{chain, opts.NoIgnore, opts.NoHidden}
+	if known != nil {
+		if whole := known.whole.Load(); whole != nil && *whole == under {
+			return list, chain, err
+		}
 	}
 	kept := list[:0]
 	for _, e := range list {
@@ -153,6 +159,9 @@ func (t *tree) list(dir string, node dirNode, chain *ruleChain, entered bool, op
 		case opts.NoIgnore || !t.ignore.ignored(chain, e.Path, int(e.base), e.IsDir()):
 			kept = append(kept, e)
 		}
+	}
+	if known != nil && len(kept) == len(list) {
+		known.whole.Store(&under)
 	}
 	return kept, chain, err
 }
