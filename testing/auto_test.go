@@ -88,6 +88,57 @@ func TestAutoTestChangedOnly(t *stdtesting.T) {
 	}
 }
 
+// A green run of something else says nothing about a resource.
+func TestAutoTestNarrowsOnlyWhatPassed(t *stdtesting.T) {
+	w, a, b := &tree{}, &switchable{}, &switchable{}
+	s := newService(t, Options{}, map[string]Resource{"a": a, "b": b})
+	auto := NewAutoTest(s, AutoTestOptions{Workspace: w, ChangedOnly: true})
+	chat := func(file string) []string {
+		t.Helper()
+		w.write(file)
+		require.NoError(t, auto.AfterChat(t.Context()))
+		return a.seen[len(a.seen)-1].Changed
+	}
+	assert.Nil(t, chat("1"))
+	assert.Equal(t, []string{"2"}, chat("2"))
+	a.set(errRed)
+	assert.Equal(t, []string{"3"}, chat("3"))
+	_, err := s.Run(t.Context(), "b")
+	require.NoError(t, err)
+	assert.Nil(t, chat("4"), "a is red, although the last report is green")
+	a.set(nil)
+	assert.Nil(t, chat("5"))
+	assert.Equal(t, []string{"6"}, chat("6"))
+
+	// While it is not selected, it misses a state.
+	require.NoError(t, s.Selection().Disable("a"))
+	chat("7")
+	require.NoError(t, s.Selection().Enable("a"))
+	assert.Nil(t, chat("8"))
+
+	// A run that a person starts in between sees changes that are counted later.
+	w.write("9")
+	_, err = s.Run(t.Context())
+	require.NoError(t, err)
+	assert.Nil(t, chat("10"))
+}
+
+func TestAutoTestWaitIsCancellable(t *stdtesting.T) {
+	w := &tree{}
+	running, release := make(chan struct{}), make(chan struct{})
+	s := newService(t, Options{}, map[string]Resource{"r": Func(func(context.Context) error { close(running); <-release; return nil })})
+	auto := NewAutoTest(s, AutoTestOptions{Workspace: w})
+	w.write("f")
+	done := make(chan error, 1)
+	go func() { done <- auto.AfterChat(context.Background()) }()
+	<-running
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errRed)
+	require.ErrorIs(t, auto.AfterChat(ctx), errRed)
+	close(release)
+	require.NoError(t, <-done)
+}
+
 // loop is AutoRepair with a service whose one resource fails as told.
 type loop struct {
 	*AutoRepair
@@ -213,6 +264,23 @@ func TestRepairAttemptLimit(t *stdtesting.T) {
 	require.NoError(t, err)
 	assert.Contains(t, out, "1 repairs")
 	assert.Len(t, l.repairs, 3)
+}
+
+// Looking again at a run whose repair is under way is no attempt.
+func TestRepairOfOneRunIsEnqueuedOnce(t *stdtesting.T) {
+	l := newLoop(t)
+	l.fails("A")
+	for range 3 {
+		require.NoError(t, l.AfterTesting(t.Context()))
+	}
+	assert.Len(t, l.repairs, 1)
+	data, err := json.Marshal(l.AutoRepair)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(data, l.AutoRepair))
+	require.NoError(t, l.AfterTesting(t.Context()))
+	assert.Len(t, l.repairs, 1)
+	l.fails("A")
+	assert.Equal(t, 2, l.repairs[1].Attempt)
 }
 
 func TestRepairStateSurvives(t *stdtesting.T) {

@@ -61,8 +61,9 @@ type repairState struct {
 
 // streak is what happened to a resource since it last passed.
 type streak struct {
-	Seen     []string       `json:"seen"`     // fingerprints, one per repair that was enqueued
-	Attempts map[string]int `json:"attempts"` // by fingerprint
+	Seen     []string       `json:"seen"`          // fingerprints, one per repair that was enqueued
+	Attempts map[string]int `json:"attempts"`      // by fingerprint
+	Last     time.Time      `json:"last,omitzero"` // when the run began that the last repair was for
 	GaveUp   string         `json:"gaveUp,omitempty"`
 	Final    bool           `json:"final,omitempty"` // no new failure opens it again
 }
@@ -152,7 +153,7 @@ func (a *AutoRepair) repair(ctx context.Context, res Result, shared *shared) err
 	reason, final, attempt := a.decide(res, r.Fingerprint)
 	r.Attempt = attempt
 	if attempt == 0 && reason == "" {
-		return nil // given up already
+		return nil
 	}
 	if reason != "" {
 		r.Attempt = a.attempts(res.Name, r.Fingerprint)
@@ -177,6 +178,7 @@ func (a *AutoRepair) withdraw(name, fingerprint string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.streak(name)
+	s.Last = time.Time{}
 	for i := len(s.Seen) - 1; i >= 0; i-- {
 		if s.Seen[i] == fingerprint {
 			s.Seen = slices.Delete(s.Seen, i, i+1)
@@ -212,7 +214,7 @@ func (a *AutoRepair) attempts(name, fingerprint string) int {
 }
 
 // decide counts the next attempt and returns its number, or the reason to give
-// up, or neither when that has happened before. It counts before the repair is
+// up, or neither when nothing is to be done. It counts before the repair is
 // enqueued, so that a host that does the repair within Enqueue, tests and comes
 // back here finds it counted.
 func (a *AutoRepair) decide(res Result, fingerprint string) (reason string, final bool, attempt int) {
@@ -222,6 +224,8 @@ func (a *AutoRepair) decide(res Result, fingerprint string) (reason string, fina
 	n := len(s.Seen)
 	attempts := s.Attempts[fingerprint]
 	switch {
+	case res.Started.Equal(s.Last) && !s.Last.IsZero():
+		return "", false, 0 // the repair of this very run is under way
 	case s.GaveUp != "" && (s.Final || attempts > 0):
 		return "", false, 0
 	case res.Status == Errored:
@@ -240,7 +244,7 @@ func (a *AutoRepair) decide(res Result, fingerprint string) (reason string, fina
 	}
 	s.Seen = append(s.Seen, fingerprint)
 	s.Attempts[fingerprint]++
-	s.GaveUp = ""
+	s.GaveUp, s.Last = "", res.Started
 	a.gen++
 	return "", false, attempts + 1
 }

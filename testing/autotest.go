@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // Workspace is what AutoTest needs to know of the files. When it also has
@@ -38,10 +41,12 @@ type AutoTest struct {
 	s    *Service
 	opts AutoTestOptions
 
-	run      sync.Mutex
+	run      *semaphore.Weighted // one run at a time
 	mu       sync.Mutex
 	disabled bool
 	gen      uint64
+
+	clean uint64 // generation at which the workspace was last marked clean; run guards it
 }
 
 // NewAutoTest makes the hook. A workspace with generations becomes the service's
@@ -54,7 +59,7 @@ func NewAutoTest(s *Service, opts AutoTestOptions) *AutoTest {
 		}
 		s.mu.Unlock()
 	}
-	return &AutoTest{s: s, opts: opts, disabled: opts.Disabled}
+	return &AutoTest{s: s, opts: opts, run: semaphore.NewWeighted(1), disabled: opts.Disabled}
 }
 
 // AfterChat tests a dirty workspace and then calls AfterTesting. Register it to
@@ -79,8 +84,10 @@ func (a *AutoTest) AfterChat(ctx context.Context) error {
 // test runs what is due. One run at a time; what follows it may chat and test
 // again.
 func (a *AutoTest) test(ctx context.Context) (Report, error) {
-	a.run.Lock()
-	defer a.run.Unlock()
+	if a.run.Acquire(ctx, 1) != nil {
+		return Report{}, fmt.Errorf("testing: auto-test: %w", context.Cause(ctx))
+	}
+	defer a.run.Release(1)
 	a.mu.Lock()
 	disabled := a.disabled
 	a.mu.Unlock()
@@ -92,7 +99,7 @@ func (a *AutoTest) test(ctx context.Context) (Report, error) {
 		generation = g.WriteGeneration() // before the run: later writes stay dirty
 	}
 	opts := RunOptions{Names: a.opts.Names, Reuse: true}
-	if c, ok := a.opts.Workspace.(interface{ Changed() []string }); ok && a.opts.ChangedOnly && a.onlyRedByChange() {
+	if c, ok := a.opts.Workspace.(interface{ Changed() []string }); ok && a.opts.ChangedOnly && a.narrows() {
 		opts.Changed = append([]string{}, c.Changed()...)
 	}
 	report, err := a.s.RunWith(ctx, opts)
@@ -101,20 +108,22 @@ func (a *AutoTest) test(ctx context.Context) (Report, error) {
 	}
 	if m, ok := a.opts.Workspace.(interface{ MarkClean(uint64) }); ok && len(report.Results) > 0 {
 		m.MarkClean(generation)
+		a.clean = generation
 	}
 	return report, nil
 }
 
-// onlyRedByChange reports whether the last run was green, so that what has not
-// changed since need not be tested. After a red one everything is: the cause may
-// lie outside of the latest change.
-func (a *AutoTest) onlyRedByChange() bool {
-	for _, r := range a.s.Latest().Results {
-		if r.Status.Bad() {
-			return false
-		}
+// narrows reports whether all that is due passed on the state that the workspace
+// counts changes from, so that what has not changed since need not be tested.
+func (a *AutoTest) narrows() bool {
+	due, err := a.s.choose(RunOptions{Names: a.opts.Names})
+	if err != nil || a.clean == 0 {
+		return false
 	}
-	return a.s.Latest().Ran()
+	return !slices.ContainsFunc(due, func(c choice) bool {
+		r, ran := a.s.Result(c.name)
+		return !ran || r.Status != Passed || r.Generation != a.clean
+	})
 }
 
 // SetDisabled turns AutoTest off or on.

@@ -1,10 +1,12 @@
 package testing
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	stdtesting "testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -20,7 +22,7 @@ func feed(t stdtesting.TB, f Format, in string) []Case {
 		in = in[n:]
 	}
 	r.end()
-	return r.cases()
+	return r.cases().kept
 }
 
 func ids(cases []Case) string {
@@ -59,6 +61,16 @@ failed inner
 passed 6`, ids(cases))
 	assert.Contains(t, cases[1].Output, "disk is full")
 	assert.Contains(t, cases[1].Output, "a remark")
+	again, err := ReadTAP(iotest.OneByteReader(strings.NewReader("ok 1 - a\nnot ok 2 - b\n# why\n1..2\n")))
+	require.NoError(t, err)
+	assert.Equal(t, "passed a\nfailed b", ids(again))
+	assert.Equal(t, "# why\n", again[1].Output)
+	_, err = ReadTAP(strings.NewReader("no test here\n"))
+	require.Error(t, err)
+	again, err = ReadTAP(io.MultiReader(strings.NewReader("ok 1 - a\n"), iotest.ErrReader(errRed)))
+	require.ErrorIs(t, err, errRed)
+	assert.Len(t, again, 1)
+
 	assert.Contains(t, ids(feed(t, FormatTAP, "1..3\nok 1\n")), "failed plan")
 	assert.Contains(t, ids(feed(t, FormatTAP, "ok 1\nBail out! no database\n")), "failed bail out")
 	assert.Empty(t, feed(t, FormatTAP, "okay then\nnot okay\n"))
@@ -209,7 +221,13 @@ func TestGoTest(t *stdtesting.T) {
 	assert.Contains(t, r.Output, "want 5, got -1")
 	assert.NotContains(t, r.Command, "./...")
 	assert.NotContains(t, r.Command, "m/c")
+	assert.ElementsMatch(t, []string{"failed example.org/m/a", "failed example.org/m/b"}, strings.Split(ids(r.Suites), "\n"))
+	r = run("c/c_test.go")
+	assert.Equal(t, Failed, r.Status, "what failed is tested again, wherever the change is")
+	assert.ElementsMatch(t, []string{"failed example.org/m/a", "failed example.org/m/b", "passed example.org/m/c"}, strings.Split(ids(r.Suites), "\n"))
 
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a/a.go"), []byte("package a\n\nfunc Add(x, y int) int { return x + y }\n"), 0o666))
+	assert.Equal(t, Passed, run("a/a.go").Status)
 	r = run(filepath.Join(dir, "c/testdata/x.md"))
 	assert.Equal(t, Passed, r.Status)
 	assert.Equal(t, "go test -json example.org/m/c", r.Command)

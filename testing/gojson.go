@@ -23,9 +23,6 @@ type goEvent struct {
 
 type goKey struct{ pkg, test string }
 
-// caseOutput is how much is kept of one test's output.
-const caseOutput = 16 << 10
-
 // goReader turns the event stream into cases. It keeps the output of a test
 // until it is known to have passed.
 type goReader struct {
@@ -33,11 +30,16 @@ type goReader struct {
 	lines  lineSplitter
 	open   map[goKey]*text.HeadTail // tests and packages that run
 	order  []goKey                  // of open, for a deterministic end
+	held   int                      // bytes of open
 	builds map[string]*text.HeadTail
-	done   []Case
+	tests  caseList
+	suites caseList
 	bad    map[string]bool // packages with a failing test
 	other  *text.HeadTail  // what is not JSON
 }
+
+// maxBuilds is how many packages that do not build are told apart.
+const maxBuilds = 64
 
 func newGoReader(req Request) *goReader {
 	g := &goReader{req: req, open: map[goKey]*text.HeadTail{}, builds: map[string]*text.HeadTail{}, bad: map[string]bool{}, other: text.NewHeadTail(caseOutput)}
@@ -53,25 +55,30 @@ func (g *goReader) line(line []byte) {
 		_, _ = g.other.Write(append(line, '\n'))
 		return
 	}
-	key := goKey{e.Package, e.Test}
+	key := goKey{clipName(e.Package), clipName(e.Test)}
 	switch e.Action {
 	case "start", "run":
 		g.begin(key)
 	case "output":
-		_, _ = g.begin(key).Write([]byte(e.Output))
+		g.print(g.begin(key), e.Output)
 	case "build-output":
-		if g.builds[e.ImportPath] == nil {
+		if g.builds[e.ImportPath] == nil && len(g.builds) < maxBuilds && len(e.ImportPath) < maxName {
 			g.builds[e.ImportPath] = text.NewHeadTail(caseOutput)
 		}
-		_, _ = g.builds[e.ImportPath].Write([]byte(e.Output))
+		if out := g.builds[e.ImportPath]; out != nil {
+			_, _ = out.Write([]byte(e.Output))
+		}
 	case "pass", "skip", "fail":
 		g.finish(key, e)
 	}
 }
 
+// begin returns the output of a test that runs, or nil when more run than can be
+// remembered: then only their end counts.
 func (g *goReader) begin(key goKey) *text.HeadTail {
 	out := g.open[key]
-	if out == nil {
+	if size := keySize(key); out == nil && g.held+size <= caseBytes {
+		g.held += size
 		out = text.NewHeadTail(caseOutput)
 		g.open[key] = out
 		g.order = append(g.order, key)
@@ -80,6 +87,26 @@ func (g *goReader) begin(key goKey) *text.HeadTail {
 		}
 	}
 	return out
+}
+
+func keySize(key goKey) int { return caseOverhead + len(key.pkg) + len(key.test) }
+
+// print keeps what a test says, as far as there is room for it beside the others.
+func (g *goReader) print(out *text.HeadTail, said string) {
+	if out == nil || g.held+len(said) > caseBytes {
+		return
+	}
+	before := min(out.Len(), caseOutput)
+	_, _ = out.Write([]byte(said))
+	g.held += int(min(out.Len(), caseOutput) - before)
+}
+
+// close forgets a test that runs.
+func (g *goReader) close(key goKey) {
+	if out := g.open[key]; out != nil {
+		g.held -= keySize(key) + int(min(out.Len(), caseOutput))
+		delete(g.open, key)
+	}
 }
 
 // compact drops what has ended from the order of what runs.
@@ -109,16 +136,17 @@ func (g *goReader) finish(key goKey, e goEvent) {
 			c.Output = build.String() + c.Output
 		}
 	}
-	delete(g.open, key)
+	g.close(key)
 	if key.test == "" {
+		g.suites.add(c)
 		// A package is a case of its own only when no test explains its failure.
 		if c.Status != Failed || g.bad[key.pkg] {
 			return
 		}
-	} else if c.Status == Failed {
+	}
+	if g.tests.add(c) && c.Status == Failed {
 		g.bad[key.pkg] = true
 	}
-	g.done = append(g.done, c)
 	if g.req.Progress != nil {
 		g.req.Progress(Event{Resource: g.req.Name, Case: c})
 	}
@@ -134,18 +162,25 @@ func (g *goReader) end() {
 				continue
 			}
 			g.bad[key.pkg] = true
-			delete(g.open, key)
-			g.done = append(g.done, Case{Suite: key.pkg, Name: key.test, Status: Failed, Output: out.String() + "(did not finish)\n"})
+			g.tests.add(Case{Suite: key.pkg, Name: key.test, Status: Failed, Output: out.String() + "(did not finish)\n"})
 		}
 	}
+	for _, key := range g.order {
+		if g.open[key] != nil && key.test == "" {
+			g.suites.add(Case{Suite: key.pkg, Status: Failed})
+		}
+	}
+	g.open, g.order = nil, nil
 }
 
-func (g *goReader) cases() []Case { return g.done }
+func (g *goReader) cases() *caseList { return &g.tests }
+
+func (g *goReader) packages() []Case { return g.suites.kept }
 
 // output leaves out what a parent test prints about a subtest that failed, which
 // has its own entry.
 func (g *goReader) output(r Result, res command.Result) (string, int64) {
-	failures := failing(g.done)
+	failures := failing(g.tests.kept)
 	parents := map[string]bool{}
 	for _, c := range failures {
 		name := c.Name
@@ -164,11 +199,13 @@ func (g *goReader) output(r Result, res command.Result) (string, int64) {
 	rest.WriteString(g.other.String())
 	rest.WriteString(res.Stderr.String())
 	if r.Status == Passed {
-		count := map[string]int{}
-		for _, c := range g.done {
-			count[c.Suite]++
+		tested := 0
+		for _, c := range g.suites.kept {
+			if c.Status == Passed {
+				tested++
+			}
 		}
-		fmt.Fprintf(&rest, "%d tests in %d packages passed\n", len(g.done), len(count))
+		fmt.Fprintf(&rest, "%d tests in %d packages passed\n", g.tests.total, tested)
 	}
 	return failuresFirst(shown, rest.String(), g.req.MaxOutput)
 }

@@ -18,8 +18,8 @@ const maxJUnit = 64 << 20
 
 // readJUnit reads the reports that match the patterns and are not older than
 // the run.
-func readJUnit(dir string, patterns []string, began time.Time) ([]Case, error) {
-	var cases []Case
+func readJUnit(dir string, patterns []string, began time.Time) (*caseList, error) {
+	list := &caseList{}
 	var errs []error
 	found := 0
 	for _, pattern := range patterns {
@@ -37,30 +37,27 @@ func readJUnit(dir string, patterns []string, began time.Time) ([]Case, error) {
 				continue
 			}
 			found++
-			some, err := readJUnitFile(file)
-			if err != nil {
+			if err := readJUnitFile(file, list); err != nil {
 				errs = append(errs, err)
 			}
-			cases = append(cases, some...)
 		}
 	}
 	if found == 0 {
 		errs = append(errs, fmt.Errorf("the command wrote no JUnit report: %s", strings.Join(patterns, ", ")))
 	}
-	return cases, errors.Join(errs...)
+	return list, errors.Join(errs...)
 }
 
-func readJUnitFile(file string) ([]Case, error) {
+func readJUnitFile(file string, into *caseList) error {
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, fmt.Errorf("JUnit report: %w", err)
+		return fmt.Errorf("JUnit report: %w", err)
 	}
 	defer f.Close()
-	cases, err := ReadJUnit(io.LimitReader(f, maxJUnit))
-	if err != nil {
-		return cases, fmt.Errorf("JUnit report %s: %w", file, err)
+	if err := into.readJUnit(io.LimitReader(f, maxJUnit)); err != nil {
+		return fmt.Errorf("JUnit report %s: %w", file, err)
 	}
-	return cases, nil
+	return nil
 }
 
 type junitCase struct {
@@ -82,27 +79,33 @@ type junitProblem struct {
 
 // ReadJUnit reads the test cases of a JUnit XML report, whatever suites they are
 // nested in. Of a report that breaks off it returns the cases before the break,
-// with an error.
+// with an error; of millions of cases the first, and the first that failed,
+// within 4 MiB.
 func ReadJUnit(r io.Reader) ([]Case, error) {
+	var list caseList
+	err := list.readJUnit(r)
+	return list.kept, err
+}
+
+func (l *caseList) readJUnit(r io.Reader) error {
 	dec := xml.NewDecoder(r)
 	dec.Strict = false // reports hold raw terminal output
 	dec.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
-	var cases []Case
 	var suites []string
 	any := false
 	for {
 		token, err := dec.Token()
 		if err == io.EOF {
 			if !any {
-				return nil, errors.New("no <testsuite> or <testcase> in it")
+				return errors.New("no <testsuite> or <testcase> in it")
 			}
 			if len(suites) > 0 {
-				return cases, io.ErrUnexpectedEOF
+				return io.ErrUnexpectedEOF
 			}
-			return cases, nil
+			return nil
 		}
 		if err != nil {
-			return cases, err
+			return err
 		}
 		switch el := token.(type) {
 		case xml.StartElement:
@@ -120,13 +123,13 @@ func ReadJUnit(r io.Reader) ([]Case, error) {
 				any = true
 				var c junitCase
 				if err := dec.DecodeElement(&c, &el); err != nil {
-					return cases, err
+					return err
 				}
 				suite := ""
 				if len(suites) > 0 {
 					suite = suites[len(suites)-1]
 				}
-				cases = append(cases, c.toCase(suite))
+				l.add(c.toCase(suite))
 			}
 		case xml.EndElement:
 			if (el.Name.Local == "testsuite" || el.Name.Local == "testsuites") && len(suites) > 0 {

@@ -10,7 +10,8 @@ import (
 type reader interface {
 	write(data []byte)
 	end()
-	cases() []Case
+	cases() *caseList
+	packages() []Case
 	// output is what to keep of the run: the failing cases first.
 	output(r Result, res command.Result) (string, int64)
 }

@@ -55,9 +55,11 @@ type Result struct {
 	Error      string        `json:"error,omitempty"`  // why it is not Passed or Failed
 	Started    time.Time     `json:"started"`
 	Duration   time.Duration `json:"duration"`
-	Total      int           `json:"total,omitempty"` // cases, where the resource tells them apart
+	Total      int           `json:"total,omitempty"`  // cases, where the resource tells them apart
+	Failed     int           `json:"failed,omitempty"` // of these
 	Failures   []Case        `json:"failures,omitempty"`
-	Cases      []Case        `json:"-"`               // all cases; not part of a checkpoint
+	Cases      []Case        `json:"-"`               // of many thousands the first and those that failed; not part of a checkpoint
+	Suites     []Case        `json:"-"`               // packages, where the resource tells them apart; not part of a checkpoint
 	Runs       int           `json:"runs,omitempty"`  // more than 1 after re-runs
 	Flaky      bool          `json:"flaky,omitempty"` // failed, then passed on the same code
 	Cached     bool          `json:"cached,omitempty"`
@@ -69,7 +71,7 @@ func (r Result) Summary() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s", r.Name, r.Status)
 	if r.Total > 0 {
-		fmt.Fprintf(&b, ", %d of %d cases failed", len(r.Failures), r.Total)
+		fmt.Fprintf(&b, ", %d of %d cases failed", r.Failed, r.Total)
 	}
 	switch {
 	case r.Signal != "":

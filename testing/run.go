@@ -7,6 +7,8 @@ import (
 	"maps"
 	"runtime/debug"
 	"time"
+
+	"github.com/tokenring-ai/tokenring-go/utility/task"
 )
 
 type choice struct {
@@ -114,14 +116,20 @@ func (s *Service) runOne(ctx context.Context, c choice, opts RunOptions, generat
 	if traits.Timeout != 0 {
 		timeout = traits.Timeout
 	}
+	// What failed, or never ran, may fail for a reason outside of what changed.
+	changed := opts.Changed
+	last, ran := s.Result(c.name)
+	if !ran || last.Status != Passed {
+		changed = nil
+	}
 	started := time.Now()
-	r := s.attempt(inner, c, opts, timeout)
+	r := s.attempt(inner, c, changed, timeout)
 	r.Runs = 1
 	for range s.opts.Reruns {
 		if !r.Status.Bad() || r.Status == Errored || ctx.Err() != nil {
 			break
 		}
-		again := s.attempt(inner, c, opts, timeout)
+		again := s.attempt(inner, c, changed, timeout)
 		again.Runs = r.Runs + 1
 		if again.Status == Passed {
 			// The output of the failure is what a person wants to see.
@@ -134,8 +142,14 @@ func (s *Service) runOne(ctx context.Context, c choice, opts RunOptions, generat
 		}
 	}
 	r.Started, r.Duration = started, time.Since(started)
-	r = finish(r)
-	s.stats.add(r)
+	if changed != nil && r.Status == Skipped {
+		last.Cached = true // nothing that it tests has changed since
+		r = finish(last)
+		s.stats.cached.Add(1)
+	} else {
+		r = finish(r)
+		s.stats.add(r)
+	}
 	if ended != nil {
 		ended(r)
 	}
@@ -147,10 +161,14 @@ func (s *Service) runOne(ctx context.Context, c choice, opts RunOptions, generat
 
 // attempt runs a resource once. A panic in it is an error of the resource, not
 // of the host.
-func (s *Service) attempt(ctx context.Context, c choice, opts RunOptions, timeout time.Duration) (r Result) {
+func (s *Service) attempt(ctx context.Context, c choice, changed []string, timeout time.Duration) (r Result) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.opts.Logger.ErrorContext(ctx, "testing: resource panicked", "resource", c.name, "panic", p, "stack", string(debug.Stack()))
+			stack := debug.Stack()
+			if elsewhere, ok := p.(*task.PanicError); ok {
+				p, stack = elsewhere.Value, elsewhere.Stack
+			}
+			s.opts.Logger.ErrorContext(ctx, "testing: resource panicked", "resource", c.name, "panic", p, "stack", string(stack))
 			r = Result{Status: Errored, Error: fmt.Sprintf("the resource panicked: %v", p)}
 		}
 	}()
@@ -161,7 +179,7 @@ func (s *Service) attempt(ctx context.Context, c choice, opts RunOptions, timeou
 		defer cancel()
 	}
 	r = c.resource.Test(run, Request{
-		Name: c.name, Changed: opts.Changed, MaxOutput: s.opts.MaxOutput,
+		Name: c.name, Changed: changed, MaxOutput: s.opts.MaxOutput,
 		Progress: func(e Event) {
 			if s.opts.Trace.Progress != nil {
 				e.Resource = c.name
@@ -179,5 +197,7 @@ func (s *Service) attempt(ctx context.Context, c choice, opts RunOptions, timeou
 		r.Status, r.Error = Errored, "the resource gave no status"
 	}
 	r.Output, r.Dropped = bound(r.Output, r.Dropped, s.opts.MaxOutput)
+	r.Failed = max(r.Failed, len(r.Failures))
+	r.Total = max(r.Total, r.Failed)
 	return r
 }

@@ -2,6 +2,7 @@ package testing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/tokenring-ai/tokenring-go/registry"
+	"github.com/tokenring-ai/tokenring-go/utility/task"
 )
 
 // Defaults of [Options].
@@ -86,8 +88,9 @@ type Event struct {
 type Request struct {
 	Name string
 
-	// Changed lists the files that changed, as slash-separated or absolute
-	// paths. Not nil means: test only what they affect.
+	// Changed lists the files that changed since the resource passed, as
+	// slash-separated or absolute paths. Not nil means: test only what they
+	// affect. Skipped then says that they affect nothing.
 	Changed []string
 
 	MaxOutput int         // bytes of output to keep
@@ -112,9 +115,31 @@ type Traits struct {
 // the output.
 type Func func(ctx context.Context) error
 
-// Test calls the function.
-func (f Func) Test(ctx context.Context, _ Request) Result {
-	if err := f(ctx); err != nil {
+// funcDelay is how long a function may take to end after its context has, like
+// the time from SIGTERM to SIGKILL of a command.
+const funcDelay = 2 * time.Second
+
+// Test calls the function. One that ignores the end of its context is left
+// behind: it runs on, and its result no longer counts.
+func (f Func) Test(ctx context.Context, req Request) Result {
+	wait, leave := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer leave(nil)
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(funcDelay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			leave(errors.New("the function ignores its context and runs on"))
+		case <-wait.Done():
+		}
+	})
+	defer stop()
+	_, err := task.Abandon(wait, nil, "test "+req.Name, func(context.Context) (struct{}, error) { return struct{}{}, f(ctx) }, nil)
+	var panicked *task.PanicError
+	switch {
+	case errors.As(err, &panicked):
+		panic(panicked)
+	case err != nil:
 		return Result{Status: Failed, Output: err.Error()}
 	}
 	return Result{Status: Passed}
@@ -217,9 +242,13 @@ func (s *Service) Run(ctx context.Context, names ...string) (Report, error) {
 type RunOptions struct {
 	Names []string // names or patterns; none means the selection
 
-	FailedOnly bool     // of these, only resources whose latest result is bad or missing
-	Changed    []string // not nil: tell resources to test only what these files affect
-	Reuse      bool     // take results of the present state of the workspace as they are
+	FailedOnly bool // of these, only resources whose latest result is bad or missing
+	Reuse      bool // take results of the present state of the workspace as they are
+
+	// Changed, when it is not nil, lists the files that changed since the last
+	// run: resources that passed then test only what these files affect, if they
+	// can tell, and others everything.
+	Changed []string
 }
 
 // RunWith is Run with more choices.

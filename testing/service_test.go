@@ -149,6 +149,69 @@ func TestTimeoutAndCancel(t *stdtesting.T) {
 	})
 }
 
+// A run that tests only what a change affects takes nothing back that is known.
+func TestNarrowedRuns(t *stdtesting.T) {
+	w := &tree{}
+	var asked [][]string
+	status := Passed
+	s := newService(t, Options{Generation: w.WriteGeneration}, map[string]Resource{"r": resourceFunc(func(_ context.Context, req Request) Result {
+		asked = append(asked, req.Changed)
+		if req.Changed != nil {
+			return Result{Status: Skipped} // they affect nothing
+		}
+		return Result{Status: status, Output: "output"}
+	})})
+	for _, step := range []struct {
+		full, want Status
+		narrowed   bool
+	}{
+		{Passed, Passed, false}, // it never ran
+		{Failed, Passed, true},
+		{Failed, Passed, true},
+	} {
+		status = step.full
+		w.write("README.md")
+		report, err := s.RunWith(t.Context(), RunOptions{Changed: []string{"README.md"}})
+		require.NoError(t, err)
+		assert.Equal(t, step.narrowed, asked[len(asked)-1] != nil)
+		assert.Equal(t, step.narrowed, report.Results[0].Cached)
+		assert.Equal(t, step.want, report.Results[0].Status)
+		assert.True(t, s.Passed(), "of the present state")
+	}
+	_, err := s.Run(t.Context()) // fails
+	require.NoError(t, err)
+	report, err := s.RunWith(t.Context(), RunOptions{Changed: []string{"README.md"}})
+	require.NoError(t, err)
+	assert.Nil(t, asked[len(asked)-1], "the failure may be anywhere")
+	assert.Equal(t, Failed, report.Results[0].Status)
+	assert.Equal(t, int64(2), s.Stats().Cached)
+}
+
+// A function that ignores its context is left behind.
+func TestFuncThatIgnoresItsContext(t *stdtesting.T) {
+	synctest.Test(t, func(t *stdtesting.T) {
+		release := make(chan struct{})
+		s := newService(t, Options{Timeout: time.Minute}, map[string]Resource{
+			"deaf": Func(func(context.Context) error { <-release; return nil }),
+			"late": Func(func(ctx context.Context) error { <-ctx.Done(); <-time.After(time.Second); return errRed }),
+		})
+		began := time.Now()
+		_, err := s.Run(t.Context(), "deaf")
+		require.NoError(t, err)
+		assert.Equal(t, time.Minute+funcDelay, time.Since(began))
+		r, _ := s.Result("deaf")
+		assert.Equal(t, TimedOut, r.Status)
+		assert.Contains(t, r.Output, "ignores its context")
+		close(release)
+
+		_, err = s.Run(t.Context(), "late")
+		require.NoError(t, err)
+		r, _ = s.Result("late")
+		assert.Equal(t, TimedOut, r.Status)
+		assert.Equal(t, errRed.Error(), r.Output, "what it says in time is kept")
+	})
+}
+
 func TestFlaky(t *stdtesting.T) {
 	n := 0
 	s := newService(t, Options{Reruns: 2}, map[string]Resource{"flaky": Func(func(context.Context) error {

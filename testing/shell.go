@@ -95,24 +95,26 @@ func (sh Shell) run(ctx context.Context, req Request, argv []string) Result {
 	}
 	if reader != nil {
 		reader.end()
-		r.Cases = reader.cases()
+		list := reader.cases()
+		r.Cases, r.Total, r.Failed, r.Suites = list.kept, list.total, list.failed, reader.packages()
 		r.Output, r.Dropped = reader.output(r, res)
 	}
 	if len(sh.JUnit) > 0 {
-		cases, err := readJUnit(sh.Dir, sh.JUnit, began)
+		list, err := readJUnit(sh.Dir, sh.JUnit, began)
 		if err != nil && r.Status == Passed {
 			r.Status, r.Error = Errored, err.Error()
 		} else if err != nil {
 			r.Error = err.Error()
 		}
-		r.Cases = append(r.Cases, cases...)
+		r.Cases = append(r.Cases, list.kept...)
+		r.Total, r.Failed = r.Total+list.total, r.Failed+list.failed
 		if failures := failing(r.Cases); len(failures) > 0 {
 			full, dropped := failuresFirst(failures, r.Output, req.MaxOutput)
 			r.Output, r.Dropped = full, r.Dropped+dropped
 		}
 	}
-	r.Total, r.Failures = len(r.Cases), failing(r.Cases)
-	if r.Status == Passed && len(r.Failures) > 0 {
+	r.Failures = failing(r.Cases)
+	if r.Status == Passed && r.Failed > 0 {
 		r.Status, r.Error = Failed, "cases failed although the command reported success"
 	}
 	return r

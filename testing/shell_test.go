@@ -48,7 +48,8 @@ func TestShellBadCases(t *stdtesting.T) {
 		"forks a daemon":       {Shell{Command: "sleep 300 & echo started", KillDelay: 50 * time.Millisecond}, Passed, "started", 5 * time.Second},
 		"ignores SIGTERM": {Shell{Command: `trap "" TERM; echo ready; while :; do sleep 0.05; done`, Timeout: 300 * time.Millisecond,
 			KillDelay: 50 * time.Millisecond}, TimedOut, "ready", 5 * time.Second},
-		"time limit": {Shell{Command: "echo begun; sleep 300", Timeout: 100 * time.Millisecond}, TimedOut, "begun", 5 * time.Second},
+		"daemon of its own session": {Shell{Command: "setsid sleep 1 & echo started", KillDelay: 50 * time.Millisecond}, Passed, "started", 5 * time.Second},
+		"time limit":                {Shell{Command: "echo begun; sleep 300", Timeout: 100 * time.Millisecond}, TimedOut, "begun", 5 * time.Second},
 	} {
 		t.Run(name, func(t *stdtesting.T) {
 			t.Parallel()
@@ -108,36 +109,77 @@ func TestHugeOutput(t *stdtesting.T) {
 		"one line, as TAP":     {Command: "echo first; head -c " + size + " /dev/zero | tr '\\0' 'x'; echo; echo last; exit 1", Format: FormatTAP},
 	} {
 		t.Run(name, func(t *stdtesting.T) {
-			runtime.GC()
-			var before, peak runtime.MemStats
-			runtime.ReadMemStats(&before)
-			s := newService(t, Options{}, map[string]Resource{"sh": sh})
-			stop, done := make(chan struct{}), make(chan struct{})
-			var most uint64
-			go func() {
-				defer close(done)
-				tick := time.NewTicker(5 * time.Millisecond)
-				defer tick.Stop()
-				for {
-					select {
-					case <-stop:
-						return
-					case <-tick.C:
-						runtime.ReadMemStats(&peak)
-						most = max(most, peak.HeapAlloc)
-					}
-				}
-			}()
-			_, err := s.Run(context.Background())
-			close(stop)
-			<-done
-			require.NoError(t, err)
-			r, _ := s.Result("sh")
+			r := runInLittleMemory(t, sh)
 			assert.Equal(t, Failed, r.Status)
 			assert.Contains(t, r.Output, "first")
 			assert.Contains(t, r.Output, "last")
-			assert.LessOrEqual(t, len(r.Output), DefaultMaxOutput+200)
-			assert.Less(t, int64(most)-int64(before.HeapAlloc), int64(16<<20))
 		})
 	}
+}
+
+// So does a gigabyte of test cases.
+func TestHugeNumbersOfCases(t *stdtesting.T) {
+	size := "2M"
+	if os.Getenv("TOKENRING_LONG") != "" {
+		size = "1G"
+	}
+	flood := func(format string, lines string) Shell {
+		return Shell{Command: "seq -f '" + lines + "' 1 1000000000 | head -c " + size + "; echo; exit 1", Format: Format(format)}
+	}
+	for name, c := range map[string]struct {
+		shell Shell
+		has   string
+	}{
+		"points that passed":    {flood("tap", "ok %.0f - x"), "ok 1 - x"},
+		"points that failed":    {flood("tap", "not ok %.0f - x"), "=== x: failed"},
+		"tests that passed":     {flood("json", `{"Action":"pass","Package":"p","Test":"T%.0f"}`), ""},
+		"tests that failed":     {flood("json", `{"Action":"fail","Package":"p","Test":"T%.0f"}`), "=== p.T1: failed"},
+		"tests that never end":  {flood("json", `{"Action":"run","Package":"p","Test":"T%.0f"}`), "=== p.T1: failed\n(did not finish)"},
+		"tests that print":      {flood("json", `{"Action":"output","Package":"p","Test":"T%.0f","Output":"0123456789012345678901234567890123456789012345678901234567890123456789\n"}`), "=== p.T1: failed\n0123456789"},
+		"packages that fail":    {flood("json", `{"Action":"fail","Package":"p%.0f"}`), "=== p1: failed"},
+		"packages with no code": {flood("json", `{"Action":"build-output","ImportPath":"p%.0f","Output":"does not build\n"}`), ""},
+	} {
+		t.Run(name, func(t *stdtesting.T) {
+			r := runInLittleMemory(t, c.shell)
+			assert.Equal(t, Failed, r.Status)
+			assert.Contains(t, r.Output, c.has)
+			if len(r.Cases) > 0 {
+				assert.Greater(t, r.Total, len(r.Cases), "all are counted")
+			}
+		})
+	}
+}
+
+// runInLittleMemory runs a command that writes much, and fails the test when that
+// takes much memory.
+func runInLittleMemory(t *stdtesting.T, sh Shell) Result {
+	t.Helper()
+	runtime.GC()
+	var before, now runtime.MemStats
+	runtime.ReadMemStats(&before)
+	s := newService(t, Options{}, map[string]Resource{"sh": sh})
+	stop, done := make(chan struct{}), make(chan struct{})
+	var most uint64
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				runtime.ReadMemStats(&now)
+				most = max(most, now.HeapAlloc)
+			}
+		}
+	}()
+	_, err := s.Run(context.Background())
+	close(stop)
+	<-done
+	require.NoError(t, err)
+	r, _ := s.Result("sh")
+	assert.LessOrEqual(t, len(r.Output), DefaultMaxOutput+200)
+	assert.Less(t, int64(most)-int64(before.HeapAlloc), int64(16<<20))
+	return r
 }

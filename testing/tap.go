@@ -1,9 +1,12 @@
 package testing
 
 import (
+	"errors"
+	"io"
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/tokenring-ai/tokenring-go/utility/command"
 )
@@ -14,8 +17,9 @@ import (
 type tapReader struct {
 	req     Request
 	lines   lineSplitter
-	points  []Case
-	planned int // test points that the plan at the top level announces
+	points  caseList
+	last    *Case // the point that diagnostics belong to; not in points yet
+	planned int   // test points that the plan at the top level announces
 	hasPlan bool
 	seen    int // test points at the top level
 	suites  []string
@@ -26,10 +30,35 @@ type tapReader struct {
 }
 
 var (
-	tapPoint = regexp.MustCompile(`^(not )?ok\b(?:\s+(\d+))?(?:\s+-)?\s*(.*)$`)
-	tapPlan  = regexp.MustCompile(`^1\.\.(\d+)\s*(?:#.*)?$`)
-	tapDir   = regexp.MustCompile(`(?i)(?:^|[^\\])#\s*(skip|todo)\S*\s*(.*)$`)
+	tapPlan = regexp.MustCompile(`^1\.\.(\d+)\s*(?:#.*)?$`)
+	tapDir  = regexp.MustCompile(`(?i)(?:^|[^\\])#\s*(skip|todo)\S*\s*(.*)$`)
 )
+
+// maxDepth bounds how deep subtests nest.
+const maxDepth = 32
+
+// ReadTAP reads the test points of output in the Test Anything Protocol, versions
+// 12 to 14. A plan that is not kept and a bail out are failing cases. Of millions
+// of points it returns the first, and the first that failed, within 4 MiB.
+func ReadTAP(r io.Reader) ([]Case, error) {
+	t := newReader(FormatTAP, Request{}).(*tapReader)
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := r.Read(buf)
+		t.write(buf[:n])
+		if err == nil {
+			continue
+		}
+		t.end()
+		switch {
+		case err != io.EOF:
+			return t.points.kept, err
+		case t.points.total == 0 && !t.hasPlan:
+			return nil, errors.New("no test point or plan in it")
+		}
+		return t.points.kept, nil
+	}
+}
 
 func (t *tapReader) write(data []byte) { t.lines.write(data) }
 
@@ -57,36 +86,51 @@ func (t *tapReader) line(raw []byte) {
 			t.attach(full)
 		}
 	default:
-		if m := tapPlan.FindStringSubmatch(line); m != nil {
-			if depth == 0 {
+		if failed, number, name, ok := parsePoint(line); ok {
+			t.point(failed, number, name, depth)
+		} else if depth == 0 && strings.HasPrefix(line, "1..") {
+			if m := tapPlan.FindStringSubmatch(line); m != nil {
 				t.planned, _ = strconv.Atoi(m[1])
 				t.hasPlan = true
 			}
-			return
-		}
-		if m := tapPoint.FindStringSubmatch(line); m != nil {
-			t.point(m, depth)
 		}
 	}
 }
 
-func (t *tapReader) point(m []string, depth int) {
-	for len(t.suites) < depth {
+// parsePoint reads "ok 1 - name" or "not ok 1 - name"; all but the first words may
+// be missing.
+func parsePoint(line string) (failed bool, number, name string, ok bool) {
+	rest, failed := strings.CutPrefix(line, "not ")
+	rest, ok = strings.CutPrefix(rest, "ok")
+	if !ok || rest != "" && (rest[0] == '_' || unicode.IsLetter(rune(rest[0])) || unicode.IsDigit(rune(rest[0]))) {
+		return false, "", "", false
+	}
+	rest = strings.TrimSpace(rest)
+	digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
+	number, rest = rest[:digits], strings.TrimSpace(rest[digits:])
+	return failed, number, strings.TrimSpace(strings.TrimPrefix(rest, "-")), true
+}
+
+func (t *tapReader) point(failed bool, number, name string, depth int) {
+	t.flush()
+	for depth = min(depth, maxDepth); len(t.suites) < depth; {
 		t.suites = append(t.suites, t.comment)
 		t.comment = ""
 	}
 	t.suites = t.suites[:depth]
-	c := Case{Suite: strings.Join(t.suites, "."), Name: m[3], Status: Passed}
-	if m[1] != "" {
+	c := Case{Suite: strings.Join(t.suites, "."), Name: name, Status: Passed}
+	if failed {
 		c.Status = Failed
 	}
-	if d := tapDir.FindStringSubmatchIndex(m[3]); d != nil {
-		// Both mean that the outcome does not count.
-		c.Status = Skipped
-		c.Name = strings.TrimSpace(m[3][:strings.LastIndexByte(m[3][:d[2]], '#')])
+	if strings.Contains(name, "#") {
+		if d := tapDir.FindStringSubmatchIndex(name); d != nil {
+			// Both mean that the outcome does not count.
+			c.Status = Skipped
+			c.Name = strings.TrimSpace(name[:strings.LastIndexByte(name[:d[2]], '#')])
+		}
 	}
 	if c.Name == "" {
-		c.Name = m[2]
+		c.Name = number
 	}
 	if depth == 0 {
 		t.seen++
@@ -94,33 +138,44 @@ func (t *tapReader) point(m []string, depth int) {
 			c.Name = strconv.Itoa(t.seen)
 		}
 	}
-	t.points = append(t.points, c)
+	t.last = &c
 	if t.req.Progress != nil {
 		t.req.Progress(Event{Resource: t.req.Name, Case: c})
 	}
 }
 
+// flush ends the point that diagnostics could be added to.
+func (t *tapReader) flush() {
+	if t.last != nil {
+		t.points.add(*t.last)
+		t.last = nil
+	}
+}
+
 // attach adds a diagnostic line to the last point when it failed.
 func (t *tapReader) attach(line string) {
-	if n := len(t.points); n > 0 && t.points[n-1].Status == Failed && len(t.points[n-1].Output) < caseOutput {
-		t.points[n-1].Output += line + "\n"
+	if t.last != nil && t.last.Status == Failed && len(t.last.Output) < caseOutput {
+		t.last.Output += line[:min(len(line), caseOutput)] + "\n"
 	}
 }
 
 func (t *tapReader) end() {
 	t.lines.end()
+	t.flush()
 	switch {
 	case t.hasBail:
-		t.points = append(t.points, Case{Name: "bail out", Status: Failed, Output: t.bailed})
+		t.points.add(Case{Name: "bail out", Status: Failed, Output: t.bailed})
 	case t.hasPlan && t.seen != t.planned:
-		t.points = append(t.points, Case{Name: "plan", Status: Failed,
+		t.points.add(Case{Name: "plan", Status: Failed,
 			Output: "planned " + strconv.Itoa(t.planned) + " tests, saw " + strconv.Itoa(t.seen)})
 	}
 }
 
-func (t *tapReader) cases() []Case { return t.points }
+func (t *tapReader) cases() *caseList { return &t.points }
+
+func (t *tapReader) packages() []Case { return nil }
 
 func (t *tapReader) output(r Result, res command.Result) (string, int64) {
-	out, dropped := failuresFirst(failing(t.points), res.Combined().String(), t.req.MaxOutput)
+	out, dropped := failuresFirst(failing(t.points.kept), res.Combined().String(), t.req.MaxOutput)
 	return out, dropped + res.Combined().Dropped()
 }
