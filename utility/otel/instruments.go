@@ -22,7 +22,7 @@ type instruments struct {
 
 	fileOperation, gitCommand, gitCommit, gitLockWait, test seconds
 	fileBytes                                               metric.Int64Counter
-	repairs                                                 metric.Int64Counter
+	repairs, gitMessages, gitSnapshots                      metric.Int64Counter
 
 	queueWait, queueRun, process seconds
 	queueItems                   metric.Int64Counter
@@ -92,6 +92,8 @@ func (in *instruments) make(m metric.Meter) error {
 	duration(&in.gitCommand, "tokenring.git.command.duration", "Time a git process took.", wideBuckets)
 	duration(&in.gitCommit, "tokenring.git.commit.duration", "Time a commit took, its message included.", wideBuckets)
 	duration(&in.gitLockWait, "tokenring.git.lock_wait.duration", "Pauses because another process held a lock.", wideBuckets)
+	counter(&in.gitMessages, "tokenring.git.messages", "{message}", "Where messages of commits came from.")
+	counter(&in.gitSnapshots, "tokenring.git.snapshots", "{snapshot}", "Working states that were saved.")
 	duration(&in.test, "tokenring.test.duration", "Time a test resource took.", wideBuckets)
 	counter(&in.repairs, "tokenring.test.repairs", "{repair}", "Repairs that were asked for or given up.")
 

@@ -38,6 +38,12 @@ func (o *Observer) Git() git.Trace {
 		LockWait: func(ctx context.Context, pause time.Duration) {
 			o.gitLockWait.record(ctx, pause, outcome{}.set())
 		},
+		Message: func(ctx context.Context, source git.MessageSource, err error) {
+			o.gitMessages.Add(ctx, 1, outcomeOf(err).set(attribute.String("tokenring.git.message.source", string(source))))
+		},
+		Snapshot: func(ctx context.Context, s git.Snapshot) {
+			o.gitSnapshots.Add(ctx, 1, outcome{}.set(attribute.Bool("tokenring.git.snapshot.backup", s.Backup)))
+		},
 		StartCommit: func(ctx context.Context) (context.Context, func(git.Commit, error)) {
 			ctx, span := o.start(ctx, "commit", trace.SpanKindInternal)
 			began := time.Now()
