@@ -13,10 +13,16 @@ import (
 // keeps nothing.
 type resultCache struct {
 	ttl     time.Duration
-	results *lru.Cache[string, cachedResult]
+	results *lru.Cache[cacheKey, cachedResult]
 
 	mu          sync.Mutex
 	generations map[*Provider]uint64 // raised by every write
+}
+
+// cacheKey holds its provider, so that no other can come to have the same address.
+type cacheKey struct {
+	provider *Provider // nil: not to be kept
+	text     string    // statement and arguments, unambiguously
 }
 
 type cachedResult struct {
@@ -26,7 +32,7 @@ type cachedResult struct {
 }
 
 func newResultCache(size int, ttl time.Duration) *resultCache {
-	results, err := lru.New[string, cachedResult](max(1, size))
+	results, err := lru.New[cacheKey, cachedResult](max(1, size))
 	if err != nil {
 		panic("database: " + err.Error()) // the size is positive
 	}
@@ -35,22 +41,22 @@ func newResultCache(size int, ttl time.Duration) *resultCache {
 
 // get returns the key of a query, the provider's generation before it runs, and
 // the result if there is a good one.
-func (c *resultCache) get(p *Provider, sql string, args []any) (key string, generation uint64, r *Result) {
+func (c *resultCache) get(p *Provider, sql string, args []any) (key cacheKey, generation uint64, r *Result) {
 	if c == nil {
-		return "", 0, nil
+		return cacheKey{}, 0, nil
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%p %d %s", p, len(sql), sql)
+	fmt.Fprintf(&b, "%d %s", len(sql), sql)
 	for _, a := range args {
 		switch a.(type) {
 		case nil, bool, string, []byte, int, int64, int32, uint64, float64, time.Time:
 		default:
-			return "", 0, nil // what it prints may not tell it apart
+			return cacheKey{}, 0, nil // what it prints may not tell it apart
 		}
 		text := fmt.Sprintf("%#v", a)
 		fmt.Fprintf(&b, " %d %s", len(text), text)
 	}
-	key = b.String()
+	key = cacheKey{p, b.String()}
 	c.mu.Lock()
 	generation = c.generations[p]
 	c.mu.Unlock()
@@ -61,8 +67,8 @@ func (c *resultCache) get(p *Provider, sql string, args []any) (key string, gene
 }
 
 // put keeps a result unless a write came after the query began.
-func (c *resultCache) put(key string, generation uint64, r *Result) {
-	if c == nil || key == "" {
+func (c *resultCache) put(key cacheKey, generation uint64, r *Result) {
+	if c == nil || key.provider == nil {
 		return
 	}
 	c.results.Add(key, cachedResult{r, generation, time.Now().Add(c.ttl)})

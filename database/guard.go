@@ -97,14 +97,20 @@ func (d Dialect) checkReading(tokens []token, write bool) error {
 	if len(tokens) == 0 {
 		return refused("it is empty")
 	}
-	for _, t := range tokens {
+	for i, t := range tokens {
 		switch t.text {
 		case ";":
 			return refused("one call takes one statement; send them one by one")
-		case "/*!":
+		case executedComment:
 			return refused("comments that MySQL executes are not allowed")
-		case "$(":
+		case tclVariable:
 			return refused("variables with parentheses are not allowed")
+		case escapedName:
+			return refused("names with Unicode escapes are not allowed")
+		}
+		if t.name != "" && i > 0 && i+1 < len(tokens) && tokens[i+1].text == "(" && d.harmful(t.name) &&
+			!slices.Contains([]string{"INTO", "TABLE", "EXISTS"}, tokens[i-1].text) { // after which it is a table
+			return refused("the function %s does more than a statement should", strings.ToLower(t.name))
 		}
 	}
 	if write {
@@ -113,10 +119,11 @@ func (d Dialect) checkReading(tokens []token, write bool) error {
 	return d.checkQuery(tokens)
 }
 
-// The first words that a statement may have.
+// The words that may begin a statement, and those that an explanation may begin
+// with.
 var (
 	queryWords   = []string{"SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN", "DESCRIBE", "DESC"}
-	dmlWords     = []string{"INSERT", "UPDATE", "DELETE", "MERGE"}
+	dmlWords     = []string{"INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE"}
 	explainWords = []string{"SELECT", "WITH", "VALUES", "TABLE"}
 	writeWords   = []string{"INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE", "WITH", "CREATE", "ALTER", "DROP", "TRUNCATE", "ANALYZE", "REINDEX", "COMMENT"}
 )
@@ -126,7 +133,7 @@ func (d Dialect) checkQuery(tokens []token) error {
 	if !slices.Contains(queryWords, verb) || d == SQLite && (verb == "SHOW" || verb == "TABLE" || strings.HasPrefix(verb, "DESC")) {
 		return refused("a query begins with SELECT, WITH, VALUES or EXPLAIN, not %s", shown(verb))
 	}
-	if verb == "EXPLAIN" && !d.explainsQuery(tokens) {
+	if (verb == "EXPLAIN" || strings.HasPrefix(verb, "DESC")) && !d.explainsQuery(tokens) && !d.describesTable(tokens) {
 		return refused("only queries may be explained")
 	}
 	for i, t := range tokens {
@@ -140,50 +147,57 @@ func (d Dialect) checkQuery(tokens []token) error {
 		switch {
 		case t.text == "INTO":
 			return refused("a query must not write INTO anything")
-		case t.text == "FOR" && (next == "UPDATE" || next == "SHARE" || next == "NO" || next == "KEY"):
+		case t.text == "FOR" && (next == "UPDATE" || next == "SHARE" || next == "NO" || next == "KEY"),
+			t.text == "LOCK" && next == "IN":
 			return refused("a query must not lock rows")
-		case t.text == "LOCK" && next == "IN":
-			return refused("a query must not lock rows")
+		case t.text == "VALUE" && next == "FOR":
+			return refused("a query must not take from a sequence")
+		case t.text == ":" && next == "=" && d == MySQL:
+			return refused("a query must not set variables")
 		case t.text == "DELETE" && next == "FROM",
-			slices.Contains(dmlWords, t.text) && i > 0 && (tokens[i-1].text == "(" || tokens[i-1].text == ")"):
+			slices.Contains(dmlWords, t.text) && i > 0 && (tokens[i-1].text == "(" || tokens[i-1].text == ")") &&
+				(next != "(" || t.text != "REPLACE" && t.text != "INSERT"): // which are functions too
 			return refused("a query must not contain %s; writes are statements of their own", t.text)
-		case d.harmful(t.text) && i+1 < len(tokens) && tokens[i+1].text == "(":
-			return refused("the function %s does more than read", strings.ToLower(t.text))
-		}
-	}
-	// A quoted name may be a function too, and which one cannot be seen here.
-	for i, t := range tokens {
-		if t.quoted && t.text != "''" && t.text != "$$" && i+1 < len(tokens) && tokens[i+1].text == "(" &&
-			(i == 0 || tokens[i-1].text != "AS" && tokens[i-1].text != "WITH" && tokens[i-1].text != "RECURSIVE") {
-			return refused("functions must not be called by a quoted name")
 		}
 	}
 	return nil
 }
+
+// What CREATE, ALTER and DROP may be about, and the words that may stand between.
+// What code in the database, its roles and its settings could do is not this
+// package's to bound.
+var (
+	objects   = []string{"TABLE", "VIEW", "INDEX", "SEQUENCE", "TYPE", "DOMAIN", "SCHEMA", "STATISTICS", "COLLATION"}
+	modifiers = []string{"OR", "REPLACE", "TEMP", "TEMPORARY", "GLOBAL", "LOCAL", "UNLOGGED", "UNIQUE", "FULLTEXT", "SPATIAL", "MATERIALIZED", "RECURSIVE", "ONLINE", "IGNORE"}
+)
 
 func (d Dialect) checkWrite(tokens []token) error {
 	verb := first(tokens)
 	if !slices.Contains(writeWords, verb) {
 		return refused("a write begins with INSERT, UPDATE, DELETE or a definition such as CREATE TABLE, not %s", shown(verb))
 	}
-	for i, t := range tokens {
-		if t.quoted {
-			continue
-		}
-		if d.harmful(t.text) && i+1 < len(tokens) && tokens[i+1].text == "(" {
-			return refused("the function %s does more than change data", strings.ToLower(t.text))
+	writes := false
+	for _, t := range tokens {
+		switch {
+		case t.quoted:
+		case t.text == "OUTFILE" || t.text == "DUMPFILE":
+			return refused("a write must not go to a file")
+		case slices.Contains(dmlWords, t.text):
+			writes = true
 		}
 	}
-	if verb != "CREATE" && verb != "ALTER" && verb != "DROP" {
-		return nil
-	}
-	// What code in the database or its roles could do is not this package's to
-	// bound.
-	for _, t := range tokens[1:min(len(tokens), 6)] {
-		switch t.text {
-		case "FUNCTION", "PROCEDURE", "TRIGGER", "EVENT", "ROLE", "USER", "DATABASE", "SYSTEM", "EXTENSION", "LANGUAGE",
-			"SERVER", "TABLESPACE", "SUBSCRIPTION", "PUBLICATION", "RULE", "VIRTUAL", "FOREIGN":
-			return refused("%s %s is for an administrator", verb, t.text)
+	switch verb {
+	case "WITH":
+		if !writes {
+			return refused("it changes nothing; send it as a query")
+		}
+	case "CREATE", "ALTER", "DROP":
+		about := tokens[1:]
+		for len(about) > 0 && slices.Contains(modifiers, about[0].text) {
+			about = about[1:]
+		}
+		if len(about) == 0 || !slices.Contains(objects, about[0].text) || d == MySQL && about[0].text == "SCHEMA" {
+			return refused("%s is for tables, views, indexes and the like; the rest is for an administrator", verb)
 		}
 	}
 	return nil
@@ -215,6 +229,20 @@ func (d Dialect) explainsQuery(tokens []token) bool {
 	return false
 }
 
+// describesTable reports whether it is MySQL's other use of EXPLAIN: a table, which
+// may have a schema, and perhaps a column of it.
+func (d Dialect) describesTable(tokens []token) bool {
+	if d != MySQL || len(tokens) < 2 || len(tokens) > 5 {
+		return false
+	}
+	for _, t := range tokens[1:] {
+		if t.text != "." && t.name == "" || !t.quoted && slices.Contains(dmlWords, t.text) {
+			return false
+		}
+	}
+	return true
+}
+
 // first returns the first word, within parentheses too.
 func first(tokens []token) string {
 	for _, t := range tokens {
@@ -240,20 +268,26 @@ func (d Dialect) harmful(name string) bool {
 	switch d {
 	case Postgres:
 		for _, prefix := range [...]string{
-			"DBLINK", "LO_", "PG_READ_", "PG_LS_", "PG_STAT_FILE", "PG_FILE_", "PG_ADVISORY_", "PG_TRY_ADVISORY_",
-			"PG_TERMINATE_", "PG_CANCEL_", "PG_RELOAD_", "PG_ROTATE_", "PG_SWITCH_", "PG_CREATE_", "PG_DROP_",
-			"PG_PROMOTE", "PG_BACKUP_", "PG_START_BACKUP", "PG_STOP_BACKUP", "PG_LOGICAL_", "PG_REPLICATION_", "PG_WAL_", "PG_STAT_RESET", "PG_NOTIFY", "PG_SLEEP",
-			"PG_LOG_", "PG_SYNC_", "PG_COPY_", "PG_IMPORT_", "PG_EXTENSION_CONFIG", "QUERY_TO_XML", "DATABASE_TO_XML", "TABLE_TO_XML", "SCHEMA_TO_XML", "CURSOR_TO_XML",
+			// files, other servers, other programs
+			"DBLINK", "LO_", "PG_READ_", "PG_LS_", "PG_STAT_FILE", "PG_FILE_", "PG_LOG", "PG_HBA_", "PG_CURRENT_LOGFILE",
+			// other sessions and the server
+			"PG_ADVISORY_", "PG_TRY_ADVISORY_", "PG_TERMINATE_", "PG_CANCEL_", "PG_RELOAD_", "PG_ROTATE_", "PG_SWITCH_", "PG_CREATE_", "PG_DROP_",
+			"PG_PROMOTE", "PG_BACKUP_", "PG_START_BACKUP", "PG_STOP_BACKUP", "PG_REPLICATION_", "PG_WAL_", "PG_STAT_RESET", "PG_STAT_STATEMENTS_RESET",
+			"PG_NOTIFY", "PG_SLEEP", "PG_SYNC_", "PG_COPY_", "PG_IMPORT_", "PG_EXTENSION_CONFIG", "PG_PREWARM", "AUTOPREWARM_", "PG_BUFFERCACHE_EVICT",
+			// what is stored, below transactions
+			"BRIN_SUMMARIZE_", "BRIN_DESUMMARIZE_", "GIN_CLEAN_", "PG_TRUNCATE_VISIBILITY_MAP", "HEAP_FORCE_",
+			// statements in strings
+			"QUERY_TO_XML", "DATABASE_TO_XML", "TABLE_TO_XML", "SCHEMA_TO_XML", "CURSOR_TO_XML", "TS_STAT", "TS_REWRITE", "CROSSTAB", "CONNECTBY", "XPATH_TABLE",
 		} {
 			if strings.HasPrefix(name, prefix) {
 				return true
 			}
 		}
-		return slices.Contains([]string{"SET_CONFIG", "SETVAL", "NEXTVAL", "TXID_CURRENT", "PG_CURRENT_XACT_ID"}, name)
+		return slices.Contains([]string{"SET_CONFIG", "SETVAL", "NEXTVAL", "SETSEED", "LOREAD", "LOWRITE", "TXID_CURRENT", "PG_CURRENT_XACT_ID"}, name)
 	case MySQL:
 		return slices.Contains([]string{"LOAD_FILE", "SLEEP", "BENCHMARK", "GET_LOCK", "RELEASE_LOCK", "RELEASE_ALL_LOCKS",
-			"MASTER_POS_WAIT", "SOURCE_POS_WAIT", "WAIT_FOR_EXECUTED_GTID_SET", "SYS_EXEC", "SYS_EVAL"}, name)
+			"NEXTVAL", "SETVAL", "MASTER_POS_WAIT", "SOURCE_POS_WAIT", "MASTER_GTID_WAIT", "WAIT_UNTIL_SQL_THREAD_AFTER_GTIDS", "WAIT_FOR_EXECUTED_GTID_SET", "SYS_EXEC", "SYS_EVAL", "SYS_SET"}, name)
 	default:
-		return slices.Contains([]string{"LOAD_EXTENSION", "WRITEFILE", "READFILE", "EDIT", "FTS3_TOKENIZER"}, name)
+		return slices.Contains([]string{"LOAD_EXTENSION", "WRITEFILE", "READFILE", "FSDIR", "EDIT", "EVAL", "FTS3_TOKENIZER", "PRAGMA_OPTIMIZE"}, name)
 	}
 }

@@ -3,12 +3,20 @@ package database
 import "strings"
 
 // token is a word, a sign or a quoted piece of a statement. Words are in upper
-// case; quoted pieces keep nothing but their kind, because nothing in them is
-// SQL.
+// case. Of a quoted piece the text is its kind, because nothing in it is SQL, but
+// it may be a name.
 type token struct {
 	text   string
 	quoted bool
+	name   string // in upper case, of a word and of a quoted name
 }
+
+// Texts of tokens that no check allows.
+const (
+	executedComment = "/*!"
+	tclVariable     = "$("
+	escapedName     = `U&"`
+)
 
 // lexing says how a dialect reads text.
 type lexing struct {
@@ -20,7 +28,7 @@ type lexing struct {
 	backtick    bool // `name`
 	hash        bool // # begins a comment
 	dashSpace   bool // -- begins a comment only before white space
-	executable  bool // /*! … */ is executed
+	executable  bool // /*! … */ and /*M! … */ are executed
 	doubleSlash bool // "…" is a string with backslash escapes
 	tcl         bool // $name(…) is a variable, whatever stands in the parentheses
 }
@@ -68,29 +76,35 @@ func (l lexing) scan(sql string) []token {
 			}
 			i += n + 1
 		case strings.HasPrefix(rest, "/*"):
-			if l.executable && strings.HasPrefix(rest, "/*!") {
-				out = append(out, token{text: "/*!"}) // no check allows it
+			if l.executable && (strings.HasPrefix(rest, "/*!") || strings.HasPrefix(rest, "/*M!")) {
+				out = append(out, token{text: executedComment})
 				i += 3
 				break
 			}
 			i += l.comment(rest)
 		case c == '\'':
 			escape := l.backslash || l.escapeString(sql, i)
-			i += quoted(rest, '\'', escape)
-			out = append(out, token{quoted: true, text: "''"})
+			n := quoted(rest, '\'', escape)
+			out = append(out, token{quoted: true, text: "''", name: quotedName(rest[:n], "'")}) // SQLite takes it for a name where only one can stand
+			i += n
 		case c == '"':
-			i += quoted(rest, '"', l.doubleSlash)
-			out = append(out, token{quoted: true, text: `""`})
+			n := quoted(rest, '"', l.doubleSlash)
+			out = append(out, token{quoted: true, text: `""`, name: quotedName(rest[:n], `"`)})
+			if l.dollar && i > 1 && sql[i-1] == '&' && sql[i-2]|' ' == 'u' && (i == 2 || !wordByte(sql[i-3])) {
+				out = append(out, token{text: escapedName})
+			}
+			i += n
 		case c == '`' && l.backtick:
-			i += quoted(rest, '`', false)
-			out = append(out, token{quoted: true, text: "``"})
+			n := quoted(rest, '`', false)
+			out = append(out, token{quoted: true, text: "``", name: quotedName(rest[:n], "`")})
+			i += n
 		case c == '[' && l.brackets:
 			n := strings.IndexByte(rest, ']')
 			if n < 0 {
 				n = len(rest) - 1
 			}
+			out = append(out, token{quoted: true, text: "[]", name: strings.ToUpper(strings.Trim(rest[:n+1], "[]"))})
 			i += n + 1
-			out = append(out, token{quoted: true, text: "[]"})
 		case c == '$' && l.dollar && dollarTag(rest) != "":
 			tag := dollarTag(rest)
 			n := strings.Index(rest[len(tag):], tag)
@@ -99,15 +113,16 @@ func (l lexing) scan(sql string) []token {
 			}
 			i += n + 2*len(tag)
 			out = append(out, token{quoted: true, text: "$$"})
-		case l.tcl && tclVariable(rest):
-			out = append(out, token{text: "$("}) // no check allows it
+		case l.tcl && isTclVariable(rest):
+			out = append(out, token{text: tclVariable})
 			i++
 		case wordByte(c):
 			n := 1
 			for i+n < len(sql) && (wordByte(sql[i+n]) || sql[i+n] == '$') {
 				n++
 			}
-			out = append(out, token{text: strings.ToUpper(sql[i : i+n])})
+			word := strings.ToUpper(sql[i : i+n])
+			out = append(out, token{text: word, name: word})
 			i += n
 		default:
 			out = append(out, token{text: sql[i : i+1]})
@@ -159,6 +174,12 @@ func quoted(s string, quote byte, backslash bool) int {
 	return len(s)
 }
 
+// quotedName returns the name in upper case that stands in quotes.
+func quotedName(s, quote string) string {
+	s = strings.TrimSuffix(strings.TrimPrefix(s, quote), quote)
+	return strings.ToUpper(strings.ReplaceAll(s, quote+quote, quote))
+}
+
 // dollarTag returns the opening tag of a dollar-quoted string, such as "$x$".
 func dollarTag(s string) string {
 	for i := 1; i < len(s); i++ {
@@ -172,9 +193,9 @@ func dollarTag(s string) string {
 	return ""
 }
 
-// tclVariable reports whether s begins with a variable of SQLite that has
+// isTclVariable reports whether s begins with a variable of SQLite that has
 // parentheses, such as "$a::b(c)", as its tokenizer reads it.
-func tclVariable(s string) bool {
+func isTclVariable(s string) bool {
 	if !strings.ContainsRune("$@:#", rune(s[0])) {
 		return false
 	}
