@@ -40,7 +40,7 @@ type statements struct {
 	FindDedupe  *sql.Stmt `sql:"SELECT id FROM dedupe WHERE key = ?"`
 	AddDedupe   *sql.Stmt `sql:"INSERT OR REPLACE INTO dedupe VALUES (?, ?, ?)"`
 	EndDedupe   *sql.Stmt `sql:"DELETE FROM dedupe WHERE expires <= ?"`
-	dataVersion *sql.Stmt
+	DataVersion *sql.Stmt `sql:"PRAGMA data_version"`
 }
 
 const itemColumns = `seq, id, name, key, dedupe, priority, not_before, state, available, enqueued, first_received,
@@ -59,9 +59,17 @@ func (st *statements) prepare(conn *sql.Conn) error {
 		}
 		v.Field(i).Set(reflect.ValueOf(s))
 	}
-	var err error
-	st.dataVersion, err = conn.PrepareContext(context.Background(), "PRAGMA data_version")
-	return err
+	return nil
+}
+
+// close lets go of the statements. Those of a [sql.Conn] do not end with it, and
+// SQLite keeps a connection open, with its log, as long as it has statements.
+func (st *statements) close() {
+	for _, s := range reflect.ValueOf(st).Elem().Fields() {
+		if s, ok := s.Interface().(*sql.Stmt); ok && s != nil {
+			_ = s.Close() // it was read to its end or failed before
+		}
+	}
 }
 
 // batch is one transaction.
@@ -100,7 +108,7 @@ func (w *writer) begin() (*batch, error) {
 		&s.n[ready], &s.n[delayed], &s.n[blocked], &s.n[leased], &s.n[dead])
 	if err != nil {
 		b.discard()
-		return nil, err
+		return nil, damaged(err)
 	}
 	b.before = b.state
 	return b, nil

@@ -84,28 +84,17 @@ func TestTwoHandles(t *testing.T) {
 	}
 }
 
-func TestBadFiles(t *testing.T) {
-	dir := t.TempDir()
-	_, err := sqlqueue.Open(filepath.Join(dir, "no", "folder.db"), sqlqueue.Options{})
-	require.ErrorIs(t, err, sqlqueue.ErrReadOnly)
-
-	garbage := filepath.Join(dir, "garbage.db")
-	require.NoError(t, os.WriteFile(garbage, make([]byte, 10_000), 0o600))
-	require.NoError(t, os.WriteFile(garbage, []byte("this is not a database, whatever its name may promise to those who open it; and long enough"), 0o600))
-	_, err = sqlqueue.Open(garbage, sqlqueue.Options{})
-	require.ErrorIs(t, err, sqlqueue.ErrCorrupt)
-	kept, err := os.ReadFile(garbage)
+// TestCloseLeavesOneFile also means that no connection stays open.
+func TestCloseLeavesOneFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "q.db")
+	q, err := sqlqueue.Open(path, sqlqueue.Options{})
 	require.NoError(t, err)
-	assert.Contains(t, string(kept), "not a database", "a foreign file is left alone")
-
-	newer := filepath.Join(dir, "newer.db")
-	db, err := sql.Open("sqlite", newer)
+	_, err = q.Enqueue(t.Context(), queue.Item{Name: "x"})
 	require.NoError(t, err)
-	_, err = db.Exec("PRAGMA user_version = 999")
+	require.NoError(t, q.Close())
+	left, err := filepath.Glob(path + "*")
 	require.NoError(t, err)
-	require.NoError(t, db.Close())
-	_, err = sqlqueue.Open(newer, sqlqueue.Options{})
-	require.ErrorIs(t, err, sqlqueue.ErrVersion)
+	assert.Equal(t, []string{path}, left, "the log is part of the file again")
 }
 
 // TestDiskFull lets the file grow no further, which is what a full disk is to
@@ -139,21 +128,54 @@ func TestDiskFull(t *testing.T) {
 	require.NoError(t, err, "there is room again")
 }
 
-func TestReadOnlyFile(t *testing.T) {
-	if os.Getuid() == 0 {
-		// The superuser may write anything, so the file's folder is none instead.
-		file := filepath.Join(t.TempDir(), "file")
-		require.NoError(t, os.WriteFile(file, nil, 0o400))
-		_, err := sqlqueue.Open(filepath.Join(file, "q.db"), sqlqueue.Options{})
-		require.ErrorIs(t, err, sqlqueue.ErrReadOnly)
-		return
+// TestOneFailureIsNotOthers has items come that the disk has no room for, with
+// others at the same time and while a receiver waits.
+func TestOneFailureIsNotOthers(t *testing.T) {
+	q := open(t, filepath.Join(t.TempDir(), "q.db"), sqlqueue.Options{MaxPages: 200})
+	got := make(chan string, 1)
+	go func() {
+		d, err := q.Receive(t.Context())
+		got <- fmt.Sprint(d.Item.Name, err)
+	}()
+	large := make([]byte, 1_000_000)
+	for { // until the receiver waits
+		if _, err := q.Enqueue(t.Context(), queue.Item{Payload: large}); !assert.ErrorIs(t, err, sqlqueue.ErrDiskFull) {
+			return
+		}
+		if d, err := q.Depth(t.Context()); assert.NoError(t, err) && assert.Equal(t, queue.Depth{}, d) && q.Waiting() == 1 {
+			break
+		}
 	}
-	dir := filepath.Join(t.TempDir(), "locked")
-	require.NoError(t, os.Mkdir(dir, 0o500))
-	_, err := sqlqueue.Open(filepath.Join(dir, "q.db"), sqlqueue.Options{})
+	_, err := q.Enqueue(t.Context(), queue.Item{Name: "small"})
+	require.NoError(t, err)
+	assert.Equal(t, "small<nil>", <-got)
+
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			if i%2 == 0 {
+				_, err := q.Enqueue(t.Context(), queue.Item{Payload: large})
+				assert.ErrorIs(t, err, sqlqueue.ErrDiskFull)
+				return
+			}
+			_, err := q.Enqueue(t.Context(), queue.Item{})
+			assert.NoError(t, err)
+		})
+	}
+	wg.Wait()
+	d, err := q.Depth(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, queue.Depth{Ready: 10, Leased: 1}, d)
+}
+
+// TestNoFolder stands for a folder that may not be written, which the superuser
+// always may.
+func TestNoFolder(t *testing.T) {
+	dir := t.TempDir()
+	_, err := sqlqueue.Open(filepath.Join(dir, "no", "q.db"), sqlqueue.Options{})
 	require.ErrorIs(t, err, sqlqueue.ErrReadOnly)
-	require.NoError(t, os.Chmod(dir, 0o700))
-	q, err := sqlqueue.Open(filepath.Join(dir, "q.db"), sqlqueue.Options{})
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "no"), 0o700))
+	q, err := sqlqueue.Open(filepath.Join(dir, "no", "q.db"), sqlqueue.Options{})
 	require.NoError(t, err, "usable once it may be written")
 	require.NoError(t, q.Close())
 }

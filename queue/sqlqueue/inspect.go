@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tokenring-ai/tokenring-go/queue"
@@ -47,35 +49,17 @@ func (q *Queue) Get(ctx context.Context, id string) (it queue.Item, err error) {
 	return it, nil
 }
 
-// listPage is how many items List reads at once, without holding the file.
-const listPage = 200
-
-// List implements [queue.Queue]. It reads in pages, from a connection of its
-// own, so a loop may take its time; items that change meanwhile are shown as they
-// are when their page is read.
+// List implements [queue.Queue]. It reads from a connection of its own. While the
+// loop lasts, SQLite keeps what other calls write in its log beside the file.
 func (q *Queue) List(ctx context.Context, filter queue.Filter) iter.Seq2[queue.Item, error] {
 	return func(yield func(queue.Item, error) bool) {
 		var prefix string
-		var last int64 // items enqueued later are not shown
-		err := q.writer.do(ctx, immediate, func(b *batch) (bool, error) {
-			prefix, last = b.state.prefix, b.state.lastSeq
+		err := q.writer.do(ctx, immediate, func(b *batch) (bool, error) { // which ends what is over
+			prefix = b.state.prefix
 			return true, nil
 		})
-		after, shown := int64(0), 0
-		for err == nil {
-			var page []*row
-			if page, err = q.page(ctx, prefix, filter, after, last); err != nil || len(page) == 0 {
-				break
-			}
-			for _, r := range page {
-				after = r.seq
-				if !yield(r.Item, nil) {
-					return
-				}
-				if shown++; shown == filter.Limit {
-					return
-				}
-			}
+		if err == nil {
+			err = q.list(ctx, prefix, filter, yield)
 		}
 		if err != nil {
 			yield(queue.Item{}, err)
@@ -83,13 +67,35 @@ func (q *Queue) List(ctx context.Context, filter queue.Filter) iter.Seq2[queue.I
 	}
 }
 
-// page reads the matching items after a place.
-func (q *Queue) page(ctx context.Context, prefix string, filter queue.Filter, after, last int64) ([]*row, error) {
-	query := strings.Replace(`SELECT ITEM FROM items WHERE seq > ? AND seq <= ?`, "ITEM", strings.NewReplacer(
+// list yields the matching items, from one read transaction.
+func (q *Queue) list(ctx context.Context, prefix string, filter queue.Filter, yield func(queue.Item, error) bool) error {
+	query, args := selection(filter)
+	rows, err := q.db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return q.readError(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		r := &row{}
+		if err := r.scan(rows.Scan, prefix); err != nil {
+			return q.readError(err)
+		}
+		if !yield(r.Item, nil) {
+			return nil
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return q.readError(err)
+	}
+	return nil
+}
+
+// selection returns the query for the items that match.
+func selection(filter queue.Filter) (query string, args []any) {
+	query = strings.Replace(`SELECT ITEM FROM items WHERE true`, "ITEM", strings.NewReplacer(
 		", payload", `, CASE big WHEN 1 THEN (SELECT b.payload FROM bodies b WHERE b.seq = items.seq) ELSE payload END`,
 		", checkpoint", `, CASE big WHEN 1 THEN (SELECT b.checkpoint FROM bodies b WHERE b.seq = items.seq) ELSE checkpoint END`,
 	).Replace(itemColumns), 1)
-	args := []any{after, last}
 	if filter.Name != "" {
 		query, args = query+" AND name = ?", append(args, filter.Name)
 	}
@@ -99,31 +105,17 @@ func (q *Queue) page(ctx context.Context, prefix string, filter queue.Filter, af
 	if len(filter.States) > 0 {
 		var wanted []string
 		for i, name := range stateNames {
-			for _, s := range filter.States {
-				if s == name {
-					wanted = append(wanted, fmt.Sprint(i))
-				}
+			if slices.Contains(filter.States, name) {
+				wanted = append(wanted, strconv.Itoa(i))
 			}
 		}
 		query += " AND state IN (" + strings.Join(wanted, ", ") + ")"
 	}
-	rows, err := q.db.QueryContext(ctx, query+" ORDER BY seq LIMIT ?", append(args, listPage)...)
-	if err != nil {
-		return nil, q.readError(err)
+	query += " ORDER BY seq"
+	if filter.Limit > 0 {
+		query, args = query+" LIMIT ?", append(args, filter.Limit)
 	}
-	defer rows.Close()
-	var page []*row
-	for rows.Next() {
-		r := &row{}
-		if err := r.scan(rows.Scan, prefix); err != nil {
-			return nil, q.readError(err)
-		}
-		page = append(page, r)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, q.readError(err)
-	}
-	return page, nil
+	return query, args
 }
 
 func (q *Queue) readError(err error) error {

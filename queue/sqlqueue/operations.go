@@ -258,7 +258,10 @@ func (b *batch) dropOldest() {
 	b.delete(r)
 	b.stats.Dropped++
 	b.trace(b.w.q.opts.Trace.Dropped, r.Item)
-	b.w.q.opts.Logger.Warn("queue is full: dropped its oldest item", "id", r.ID, "name", r.Name, "capacity", b.w.q.opts.Capacity)
+	b.events = append(b.events, func() {
+		opts := &b.w.q.opts
+		opts.Logger.Warn("queue is full: dropped its oldest item", "id", r.ID, "name", r.Name, "capacity", opts.Capacity)
+	})
 }
 
 // next leases the next item, or returns nil.

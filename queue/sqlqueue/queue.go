@@ -52,7 +52,7 @@ var _ queue.Queue = (*Queue)(nil)
 
 // Open opens the queue in a file, which it creates if it is not there; its
 // folder must be. It fails with [ErrReadOnly], [ErrCorrupt], [ErrDiskFull],
-// [ErrBusy] or [ErrVersion].
+// [ErrBusy], [ErrVersion] or [ErrForeign].
 func Open(path string, opts Options) (*Queue, error) {
 	opts.Options = opts.Options.WithDefaults()
 	if opts.Poll <= 0 {
@@ -92,7 +92,7 @@ func (q *Queue) open() error {
 	}
 	u := url.URL{Scheme: "file", Path: abs, RawQuery: url.Values{"_pragma": {
 		fmt.Sprintf("busy_timeout(%d)", q.opts.BusyTimeout.Milliseconds()),
-		"journal_mode(WAL)", "synchronous(FULL)", "cache_size(-16384)", "wal_autocheckpoint(4000)",
+		"synchronous(FULL)", "cache_size(-16384)", "wal_autocheckpoint(4000)",
 	}}.Encode()}
 	db, err := sql.Open("sqlite", u.String())
 	if err != nil {
@@ -101,14 +101,21 @@ func (q *Queue) open() error {
 	db.SetMaxOpenConns(5) // the writer's and four readers
 	ctx := context.Background()
 	conn, err := db.Conn(ctx)
+	if err == nil {
+		_, err = recognise(ctx, conn) // before anything is written
+	}
 	if err == nil && q.opts.MaxPages > 0 {
 		_, err = conn.ExecContext(ctx, fmt.Sprintf("PRAGMA max_page_count = %d", q.opts.MaxPages))
 	}
 	if err == nil {
-		if err = migrate(ctx, conn); err == nil {
-			q.db = db
-			q.writer, err = newWriter(q, conn)
-		}
+		_, err = conn.ExecContext(ctx, "PRAGMA journal_mode = WAL") // which the file remembers
+	}
+	if err == nil {
+		err = migrate(ctx, conn)
+	}
+	if err == nil {
+		q.db = db
+		q.writer, err = newWriter(q, conn)
 	}
 	if err != nil {
 		if conn != nil {

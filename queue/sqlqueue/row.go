@@ -3,8 +3,11 @@ package sqlqueue
 import (
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
+
+	"modernc.org/sqlite"
 
 	"github.com/tokenring-ai/tokenring-go/queue"
 	"github.com/tokenring-ai/tokenring-go/queue/internal/engine"
@@ -34,7 +37,7 @@ func (r *row) scan(scan func(...any) error, prefix string) error {
 	var headers []byte
 	if err := scan(&r.seq, &id, &r.Name, &r.Key, &r.Dedupe, &r.Priority, &r.notBefore, &r.state, &r.available, &enqueued, &first,
 		&r.received, &r.Attempts, &r.token, &r.LastError, &headers, &r.big, &r.Payload, &r.Checkpoint); err != nil {
-		return err
+		return damaged(err)
 	}
 	r.ID, r.named = id.String, id.Valid
 	if !r.named {
@@ -52,6 +55,16 @@ func (r *row) scan(scan func(...any) error, prefix string) error {
 		}
 	}
 	return nil
+}
+
+// damaged says of an error while reading a row that the file is to blame, unless
+// SQLite itself knows better.
+func damaged(err error) error {
+	var known *sqlite.Error
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrCorrupt, err)
 }
 
 // one returns the first row of a statement, or nil.
@@ -89,7 +102,7 @@ func (b *batch) all(st *sql.Stmt, args ...any) []*row {
 // load reads the large parts of an item.
 func (b *batch) load(r *row) {
 	if r.big && b.broken == nil {
-		b.broken = b.st.Body.QueryRow(r.seq).Scan(&r.Payload, &r.Checkpoint)
+		b.broken = damaged(b.st.Body.QueryRow(r.seq).Scan(&r.Payload, &r.Checkpoint))
 	}
 }
 

@@ -18,6 +18,7 @@ var (
 	ErrCorrupt  = errors.New("queue file is damaged")
 	ErrBusy     = errors.New("queue file is locked by another process")
 	ErrVersion  = errors.New("queue file is of a newer version")
+	ErrForeign  = errors.New("file is a database of something else")
 )
 
 // typed adds the sentinel that fits an error of SQLite.
@@ -32,7 +33,7 @@ func typed(err error) error {
 		kind = ErrBusy
 	case 8, 14:
 		kind = ErrReadOnly
-	case 11, 26:
+	case 11, 26, 1, 19, 20: // the last three: our statements do not fit what is there
 		kind = ErrCorrupt
 	case 13:
 		kind = ErrDiskFull
@@ -99,18 +100,33 @@ var migrations = []string{
 	);`,
 }
 
+// recognise returns the version of the file, 0 for a new one, and fails for a
+// file that is no queue or a later program's, without changing it.
+func recognise(ctx context.Context, conn *sql.Conn) (version int, err error) {
+	var tables, ours int
+	err = conn.QueryRowContext(ctx, `SELECT (SELECT user_version FROM pragma_user_version), count(*),
+		count(iif(type = 'table' AND name IN ('items', 'bodies', 'dedupe', 'state'), 1, NULL)) FROM sqlite_schema`,
+	).Scan(&version, &tables, &ours)
+	switch {
+	case err != nil:
+		return 0, err
+	case version > len(migrations):
+		return 0, fmt.Errorf("%w: version %d, this program knows %d", ErrVersion, version, len(migrations))
+	case version == 0 && tables > 0 || version > 0 && ours < 4:
+		return 0, ErrForeign
+	}
+	return version, nil
+}
+
 // migrate brings the file to the current version, in one transaction.
 func migrate(ctx context.Context, conn *sql.Conn) error {
 	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	err := func() error {
-		var version int
-		if err := conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		version, err := recognise(ctx, conn)
+		if err != nil {
 			return err
-		}
-		if version > len(migrations) {
-			return fmt.Errorf("%w: version %d, this program knows %d", ErrVersion, version, len(migrations))
 		}
 		for ; version < len(migrations); version++ {
 			if _, err := conn.ExecContext(ctx, migrations[version]); err != nil {
@@ -120,7 +136,7 @@ func migrate(ctx context.Context, conn *sql.Conn) error {
 		if _, err := conn.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version)); err != nil {
 			return err
 		}
-		_, err := conn.ExecContext(ctx, "INSERT OR IGNORE INTO state VALUES (1, ?, 0, 0, 0, 0, 0, 0, 0, 0)",
+		_, err = conn.ExecContext(ctx, "INSERT OR IGNORE INTO state VALUES (1, ?, 0, 0, 0, 0, 0, 0, 0, 0)",
 			strings.ToLower(rand.Text()[:6]))
 		return err
 	}()

@@ -3,6 +3,7 @@ package sqlqueue
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -26,12 +27,16 @@ const (
 type op struct {
 	kind opKind
 	// run does the work within a transaction. It reports false when it has to
-	// wait; then it has changed nothing.
+	// wait; then it has changed nothing. It runs again when a transaction fails.
 	run func(b *batch) (done bool, err error)
 
 	state    atomic.Int32 // one of the op states
 	canceled atomic.Bool  // the caller's context has ended
 	done     chan error
+
+	// Of the writer: the outcome, if the transaction that it ran in commits.
+	finished bool
+	err      error
 }
 
 // The states of an op: whoever moves it from waiting decides its fate.
@@ -61,6 +66,7 @@ type writer struct {
 func newWriter(q *Queue, conn *sql.Conn) (*writer, error) {
 	w := &writer{q: q, conn: conn, ops: make(chan *op, maxBatch), ended: make(chan struct{})}
 	if err := w.st.prepare(conn); err != nil {
+		w.st.close()
 		return nil, err
 	}
 	go w.loop()
@@ -124,6 +130,7 @@ var errCanceled = fmt.Errorf("sqlqueue: %w", context.Canceled)
 func (w *writer) loop() {
 	defer close(w.ended)
 	defer w.conn.Close()
+	defer w.st.close()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var fresh []*op
@@ -174,7 +181,7 @@ func (w *writer) stirred() bool {
 		return true
 	}
 	var version int64
-	err := w.st.dataVersion.QueryRow().Scan(&version)
+	err := w.st.DataVersion.QueryRow().Scan(&version)
 	changed := err != nil || version != w.dataVersion
 	w.dataVersion = version
 	return changed
@@ -200,60 +207,72 @@ func (w *writer) end() {
 	}
 }
 
-// serve runs fresh operations and those that wait in one transaction.
+// serve runs fresh operations and those that wait, in one transaction or, if
+// that fails, each in one of its own: an item that the disk has no room for must
+// not fail the acknowledgement that came at the same time, nor a receiver.
 func (w *writer) serve(fresh []*op) {
-	claimed := make([]*op, 0, len(fresh)+8)
+	var ops []*op
+	for _, o := range fresh {
+		if o.kind == immediate {
+			ops = append(ops, o)
+		} else {
+			w.waiting = append(w.waiting, o)
+		}
+	}
+	err := w.transact(ops, w.waiting)
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrBusy): // to try that again would take as long again
+		for _, o := range slices.Concat(ops, w.waiting) {
+			o.fail(err)
+		}
+	default:
+		for _, o := range ops {
+			o.fail(w.transact([]*op{o}, nil))
+		}
+		var stuck [emptying + 1]bool
+		for _, o := range w.waiting {
+			if !stuck[o.kind] {
+				o.fail(w.transact(nil, []*op{o}))
+				stuck[o.kind] = o.kind != emptying && o.state.Load() == opWaiting
+			}
+		}
+	}
+	w.forget()
+}
+
+// fail tells the caller that its operation could not be tried, if err is not nil.
+func (o *op) fail(err error) {
+	if err != nil && o.state.Swap(opGone) != opGone {
+		o.done <- err
+	}
+}
+
+// transact runs operations, and those that wait their turn, in one transaction
+// and tells their callers. If it fails, all is as before and nobody is told.
+func (w *writer) transact(ops, waiting []*op) error {
+	var claimed []*op
 	claim := func(o *op) bool {
 		if !o.state.CompareAndSwap(opWaiting, opClaimed) {
 			return false
 		}
+		o.finished, o.err = false, nil
 		claimed = append(claimed, o)
 		return true
 	}
-	outcome := map[*op]error{}
 	b, err := w.begin()
 	if err == nil {
-		err = func() error {
-			defer b.discard()
-			if err := b.advance(); err != nil {
-				return err
-			}
-			for _, o := range fresh {
-				if o.kind != immediate {
-					w.waiting = append(w.waiting, o)
-					continue
-				}
-				if !claim(o) {
-					continue
-				}
-				_, failed := o.run(b)
-				if b.broken != nil {
-					return b.broken
-				}
-				outcome[o] = failed
-			}
-			if err := w.serveWaiting(b, claim, outcome); err != nil {
-				return err
-			}
-			return b.commit()
-		}()
-	} else {
-		for _, o := range fresh {
-			if o.kind != immediate {
-				w.waiting = append(w.waiting, o)
-			}
-		}
+		defer b.discard()
+		err = b.serve(ops, waiting, claim)
 	}
-	if err != nil {
-		w.fail(fresh, fmt.Errorf("queue %s: %w", w.q.path, typed(err)))
-		return
+	if err == nil {
+		w.due = b.due
+		b.report() // first, so that a caller finds its own call in the counters
 	}
-	w.due = b.due
-	b.report() // first, so that a caller finds its own call in the counters
 	for _, o := range claimed {
-		failed, finished := outcome[o]
-		if finished {
-			o.done <- failed
+		if err == nil && o.finished {
+			o.state.Store(opGone)
+			o.done <- o.err
 			continue
 		}
 		// It waits on, unless its caller has meanwhile given up.
@@ -262,46 +281,40 @@ func (w *writer) serve(fresh []*op) {
 			o.done <- errCanceled
 		}
 	}
-	w.waiting = slices.DeleteFunc(w.waiting, func(o *op) bool {
-		_, finished := outcome[o]
-		return finished || o.state.Load() == opGone
-	})
-}
-
-// serveWaiting gives the operations that wait their turn: of each kind until
-// one must wait on. Receivers may make room for enqueuers and those may feed
-// receivers, so it goes round until nothing moves.
-func (w *writer) serveWaiting(b *batch, claim func(*op) bool, outcome map[*op]error) error {
-	for moved := true; moved; {
-		moved = false
-		var stuck [emptying + 1]bool
-		for _, o := range w.waiting {
-			if _, finished := outcome[o]; finished || stuck[o.kind] || o.state.Load() != opClaimed && !claim(o) {
-				continue
-			}
-			done, err := o.run(b)
-			if b.broken != nil {
-				return b.broken
-			}
-			if done || err != nil {
-				outcome[o] = err
-				moved = moved || o.kind != emptying
-			} else if o.kind != emptying {
-				stuck[o.kind] = true
-			}
-		}
+	if err != nil {
+		return fmt.Errorf("queue %s: %w", w.q.path, typed(err))
 	}
 	return nil
 }
 
-// fail tells the operations of a transaction that failed, which has been rolled
-// back. Receivers that wait learn of it too: a worker must know.
-func (w *writer) fail(fresh []*op, err error) {
-	for _, o := range slices.Concat(fresh, w.waiting) {
-		if o.state.Swap(opGone) != opGone {
-			o.done <- err
+// serve runs the operations that can be claimed. Of those that wait, the ones of
+// a kind take turns until one must wait on. Receivers may make room for enqueuers
+// and those may feed receivers, so it goes round until nothing moves.
+func (b *batch) serve(ops, waiting []*op, claim func(*op) bool) error {
+	if err := b.advance(); err != nil {
+		return err
+	}
+	for _, o := range ops {
+		if claim(o) {
+			if o.finished, o.err = o.run(b); b.broken != nil {
+				return b.broken
+			}
 		}
 	}
-	w.waiting = nil
-	w.due = 0
+	for moved := true; moved; {
+		moved = false
+		var stuck [emptying + 1]bool
+		for _, o := range waiting {
+			if stuck[o.kind] || o.state.Load() != opClaimed && !claim(o) || o.finished {
+				continue
+			}
+			if o.finished, o.err = o.run(b); b.broken != nil {
+				return b.broken
+			}
+			if o.kind != emptying {
+				moved, stuck[o.kind] = moved || o.finished, !o.finished
+			}
+		}
+	}
+	return b.commit()
 }
