@@ -15,8 +15,7 @@ import (
 func (c *Client) StatusError(model string, status int, header http.Header, body []byte) *aiclient.APIError {
 	e := c.BodyError(model, body)
 	if e == nil {
-		text := strings.TrimSpace(strings.ToValidUTF8(string(body[:min(len(body), 300)]), ""))
-		e = &aiclient.APIError{Provider: c.Provider, Model: model, Message: c.redact(text)}
+		e = &aiclient.APIError{Provider: c.Provider, Model: model, Message: strings.TrimSpace(c.excerpt(body, 300))}
 		if e.Message == "" {
 			e.Message = http.StatusText(status)
 		}
@@ -55,11 +54,8 @@ func (c *Client) BodyError(model string, data []byte) *aiclient.APIError {
 	if body.raw != "" {
 		message = strings.TrimPrefix(message+": "+body.raw, ": ")
 	}
-	if r := []rune(message); len(r) > 2000 {
-		message = string(r[:2000]) + " …"
-	}
 	e := &aiclient.APIError{Provider: c.Provider, Model: model, Code: c.redact(body.code),
-		Message: c.redact(message), RequestID: body.requestID, RetryAfter: body.retryAfter}
+		Message: c.excerpt([]byte(message), 4000), RequestID: body.requestID, RetryAfter: body.retryAfter}
 	status, _ := strconv.Atoi(body.code)
 	if body.status != 0 {
 		status = int(body.status)
@@ -165,6 +161,16 @@ func (b *errorBody) value(s *jsonscan.Scanner, depth int) {
 	default:
 		s.Skip()
 	}
+}
+
+// excerpt returns the first n bytes of what a provider sent. Keys are taken out
+// before it is cut, so that no piece of one stays.
+func (c *Client) excerpt(data []byte, n int) string {
+	text := c.redact(strings.ToValidUTF8(string(data[:min(len(data), maxErrorBody)]), "\uFFFD"))
+	if len(text) > n {
+		text = strings.ToValidUTF8(text[:n], "") + "…"
+	}
+	return text
 }
 
 func (c *Client) redact(text string) string {

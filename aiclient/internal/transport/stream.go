@@ -57,7 +57,7 @@ func (c *Client) unexpected(model string, resp *http.Response, body []byte) erro
 		e.RequestID = requestID(resp.Header)
 		return e
 	}
-	return c.errorOf(model, resp, aiclient.ClassProtocol, fmt.Sprintf("expected an event stream, got %s: %.200q", mediaTypeOf(resp.Header), body), nil)
+	return c.errorOf(model, resp, aiclient.ClassProtocol, fmt.Sprintf("expected an event stream, got %s: %q", mediaTypeOf(resp.Header), c.excerpt(body, 200)), nil)
 }
 
 // Next returns the next event, which is valid until the following call. io.EOF
@@ -84,7 +84,7 @@ func (s *Stream) Malformed(ev sse.Event, err error) error {
 	if ev.Cut {
 		return s.client.errorOf(s.model, s.resp, aiclient.ClassTruncated, "the stream ended in the middle of an event", err)
 	}
-	return s.client.errorOf(s.model, s.resp, aiclient.ClassProtocol, fmt.Sprintf("an event of the stream cannot be read: %.200q", ev.Data), err)
+	return s.client.errorOf(s.model, s.resp, aiclient.ClassProtocol, fmt.Sprintf("an event of the stream cannot be read: %q", s.client.excerpt(ev.Data, 200)), err)
 }
 
 // EventError returns the error that an event of the stream reports.
@@ -112,7 +112,7 @@ func (c *Client) Reported(model string, header http.Header, data []byte) error {
 	e := c.BodyError(model, data)
 	if e == nil {
 		e = &aiclient.APIError{Provider: c.Provider, Model: model, Class: aiclient.ClassServer,
-			Message: c.redact(fmt.Sprintf("the provider reports an error: %.200q", data))}
+			Message: fmt.Sprintf("the provider reports an error: %q", c.excerpt(data, 200))}
 	}
 	if e.RequestID == "" {
 		e.RequestID = requestID(header)
@@ -122,7 +122,7 @@ func (c *Client) Reported(model string, header http.Header, data []byte) error {
 
 // Malformed returns the error of an answer that cannot be read.
 func (c *Client) Malformed(model string, header http.Header, body []byte, err error) error {
-	class, message := aiclient.ClassProtocol, fmt.Sprintf("the answer cannot be read: %.200q", body)
+	class, message := aiclient.ClassProtocol, fmt.Sprintf("the answer cannot be read: %q", c.excerpt(body, 200))
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		class, message = aiclient.ClassTruncated, "the answer ended in the middle"
 	}
