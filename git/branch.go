@@ -78,6 +78,16 @@ func (s *Service) refsState() string {
 		return ""
 	}
 	b.Write(head)
+	// The list says where each branch is checked out.
+	trees := []string{s.commonDir}
+	linked, _ := os.ReadDir(filepath.Join(s.commonDir, "worktrees"))
+	for _, e := range linked {
+		trees = append(trees, filepath.Join(s.commonDir, "worktrees", e.Name()))
+	}
+	for _, dir := range trees {
+		head, _ := os.ReadFile(filepath.Join(dir, "HEAD"))
+		fmt.Fprintf(&b, "%s %s", dir, head)
+	}
 	add := func(path string, info os.FileInfo) {
 		fmt.Fprintf(&b, "%s %d %d\n", path, info.Size(), info.ModTime().UnixNano())
 	}

@@ -108,6 +108,13 @@ func (s *Service) commit(ctx context.Context, opts CommitOptions) (Commit, error
 	if err != nil {
 		return Commit{}, err
 	}
+	if opts.Amend {
+		if head, err := s.head(ctx); err != nil {
+			return Commit{}, err
+		} else if head == "" {
+			return Commit{}, fmt.Errorf("%w: nothing to amend", ErrUnborn)
+		}
+	}
 	if opts.Amend && !opts.Force {
 		if err := s.refusePushed(ctx, "HEAD", "amend it"); err != nil {
 			return Commit{}, err
@@ -395,10 +402,10 @@ func (s *Service) commitError(ctx context.Context, sc *scratch, opts CommitOptio
 		return fmt.Errorf("%w: set user.name and user.email with git config, or Options.Identity: %w", ErrNoIdentity, err)
 	case strings.Contains(said, "unmerged files"), strings.Contains(said, "partial commit during a"):
 		return fmt.Errorf("%w: %w", ErrConflict, err)
+	case opts.Amend && strings.Contains(said, "it empty"):
+		return fmt.Errorf("%w: the amended commit would be empty; Rollback takes it back", ErrNothingToCommit)
 	case exitCode(err) != 1 && s.signing(ctx, said): // 1 is a hook's, which may say anything
 		return fmt.Errorf("%w: %w", ErrSigning, err)
-	case opts.Amend && (strings.Contains(said, "nothing to amend") || strings.Contains(said, "nothing yet to amend")):
-		return fmt.Errorf("%w: nothing to amend: %w", ErrUnborn, err)
 	}
 	args := []string{"diff", "--cached", "--quiet", "--no-ext-diff", "--"}
 	if _, derr := s.git(ctx, call{args: append(args, opts.Paths...), index: sc.path}); derr == nil && !opts.Amend {

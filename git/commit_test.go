@@ -259,8 +259,16 @@ func TestAmend(t *testing.T) {
 	_, err = s.Commit(t.Context(), CommitOptions{Amend: true, Message: "x", Force: true})
 	require.NoError(t, err)
 
-	_, err = newRepo(t).Commit(t.Context(), CommitOptions{Amend: true})
-	require.Error(t, err)
+	r.file("a.txt", "second\n")
+	r.run("commit", "-qam", "second")
+	r.file("a.txt", "amended\n")
+	_, err = r.Commit(t.Context(), CommitOptions{Amend: true})
+	require.ErrorIs(t, err, ErrNothingToCommit)
+	assert.Equal(t, "second", r.run("log", "-1", "--format=%s"))
+	for _, message := range []string{"", "m"} {
+		_, err = newRepo(t).Commit(t.Context(), CommitOptions{Amend: true, Message: message})
+		require.ErrorIs(t, err, ErrUnborn)
+	}
 }
 
 func TestCommitRefusesConflicts(t *testing.T) {

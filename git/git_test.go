@@ -2,8 +2,11 @@ package git
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -138,6 +141,56 @@ func TestOpenFindsEveryKindOfRepository(t *testing.T) {
 	})
 }
 
+// In a repository that lacks something, every call works or says what it lacks.
+func TestEveryCallSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	typed := []error{ErrBare, ErrUnborn, ErrNotFound, ErrNothingToCommit, ErrRefused}
+	for name, c := range map[string]struct {
+		open  func() *repo
+		want  error
+		works []string // of the calls that changes and reads list
+	}{
+		"bare": {func() *repo {
+			dir := t.TempDir()
+			runIn(t, withCommit(t).dir, "clone", "-q", "--bare", ".", dir)
+			s, err := Open(ctx, dir, testOptions())
+			require.NoError(t, err)
+			return &repo{t, dir, s}
+		}, ErrBare, []string{"Log", "Show", "Snapshots", "Backups", "Branches", "CurrentBranch", "Worktrees", "Checkpoint", "Open", "Prune", "Note", "CreateBranch", "AddWorktree", "PruneWorktrees"}},
+		"unborn": {func() *repo { return newRepo(t) }, nil,
+			[]string{"Status", "Diff", "Log", "CommitDiff", "Snapshots", "Backups", "Branches", "CurrentBranch", "Worktrees", "Open", "Prune", "Snapshot", "PruneWorktrees", "Auto-snapshot"}},
+		"detached": {func() *repo {
+			r := busy(t)
+			r.run("checkout", "-q", "--detach")
+			return r
+		}, nil, []string{"Status", "Diff", "Log", "Show", "Blame", "CommitDiff", "CurrentBranch", "Commit", "Snapshot", "Rollback", "Note", "CreateBranch", "AddWorktree"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, calls := range []map[string]func(context.Context) error{reads(c.open()), changes(c.open())} {
+				for what := range calls {
+					r := c.open()
+					call := changes(r)[what]
+					if call == nil {
+						call = reads(r)[what]
+					}
+					err := call(ctx)
+					if slices.Contains(c.works, what) {
+						require.NoError(t, err, what)
+					} else if err != nil {
+						assert.True(t, slices.ContainsFunc(typed, func(e error) bool { return errors.Is(err, e) }), "%s: %v", what, err)
+						assert.NotContains(t, err.Error(), "exit code 128", what)
+					}
+					if c.want != nil && slices.Contains([]string{"Status", "Diff", "Commit", "Snapshot", "Restore", "Rollback", "Undo", "Merge", "SwitchBranch", "CommitDiff"}, what) {
+						require.ErrorIs(t, err, c.want, what)
+					}
+				}
+			}
+		})
+	}
+}
+
 func TestInitOpensWhatExists(t *testing.T) {
 	t.Parallel()
 	r := withCommit(t)
@@ -191,4 +244,45 @@ func TestEnvironmentIsClean(t *testing.T) {
 	assert.Equal(t, "Update a.txt", c.Subject)
 	_, err = s.Diff(t.Context(), DiffOptions{From: "HEAD~1"})
 	require.NoError(t, err)
+}
+
+// What a hook sees is what git saw: nothing that would make anything wait for a
+// person, page, or go elsewhere.
+func TestEnvironmentOfHooks(t *testing.T) {
+	dir := withCommit(t).dir
+	for name, value := range map[string]string{
+		"GIT_ASKPASS": "/evil", "SSH_ASKPASS": "/evil", "SSH_ASKPASS_REQUIRE": "force", "GIT_TERMINAL_PROMPT": "1", "EDITOR": "vi", "VISUAL": "vi", "GIT_EDITOR": "vi",
+		"GIT_SEQUENCE_EDITOR": "vi", "PAGER": "less", "LESS": "-R", "LANG": "de_DE.UTF-8", "LC_ALL": "de_DE.UTF-8", "LANGUAGE": "de", "LC_TIME": "de_DE.UTF-8",
+		"GIT_TRACE2": "1", "GIT_NAMESPACE": "x", "GIT_OBJECT_DIRECTORY": "/nonexistent", "GIT_ALTERNATE_OBJECT_DIRECTORIES": "/nonexistent",
+		"GIT_ICASE_PATHSPECS": "1", "GIT_GLOB_PATHSPECS": "1", "GIT_QUARANTINE_PATH": "x", "GIT_COMMON_DIR": "/nonexistent", "GIT_DISCOVERY_ACROSS_FILESYSTEM": "1",
+		"AWS_SECRET_ACCESS_KEY": "secret", "SSH_AUTH_SOCK": "/agent",
+	} {
+		t.Setenv(name, value)
+	}
+	s, err := Open(t.Context(), dir, testOptions())
+	require.NoError(t, err)
+	r := &repo{t, dir, s}
+	seen := r.path(".git/seen")
+	r.hook("pre-commit", "env > "+seen)
+	r.file("a.txt", "changed\n")
+	_, err = r.Commit(t.Context(), CommitOptions{Message: "m"})
+	require.NoError(t, err)
+	data, err := os.ReadFile(seen)
+	require.NoError(t, err)
+	env := map[string]string{}
+	for line := range strings.Lines(string(data)) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		env[name] = value
+	}
+	for name, want := range map[string]string{
+		"GIT_ASKPASS": "", "SSH_ASKPASS": "", "SSH_ASKPASS_REQUIRE": "never", "GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": ":", "GIT_SEQUENCE_EDITOR": ":", "GIT_PAGER": "cat", "PAGER": "cat",
+		"LC_MESSAGES": "C", "LC_CTYPE": "de_DE.UTF-8", "SSH_AUTH_SOCK": "/agent",
+	} {
+		assert.Equal(t, want, env[name], name)
+	}
+	for _, name := range []string{"EDITOR", "VISUAL", "LESS", "LANG", "LC_ALL", "LC_TIME", "GIT_TRACE2", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+		"GIT_ICASE_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_QUARANTINE_PATH", "GIT_COMMON_DIR", "GIT_DISCOVERY_ACROSS_FILESYSTEM", "AWS_SECRET_ACCESS_KEY"} {
+		assert.NotContains(t, env, name)
+	}
+	assert.Empty(t, env["LANGUAGE"])
 }

@@ -195,6 +195,14 @@ func (s *Service) Blame(ctx context.Context, rev, file string, first, last int) 
 	}
 	out, err := s.git(ctx, call{args: append(args, "--", paths[0]), config: []string{"blame.ignoreRevsFile="}})
 	if err != nil {
+		switch said := stderrOf(err); {
+		case strings.Contains(said, "no such ref: HEAD"):
+			err = ErrUnborn
+		case strings.Contains(said, "no such path"):
+			err = fmt.Errorf("%w: no such file there: %w", ErrNotFound, err)
+		default:
+			err = s.unknownRevision(rev, err)
+		}
 		return nil, fmt.Errorf("git: blame %s: %w", file, err)
 	}
 	return parseBlame(out)

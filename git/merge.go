@@ -155,12 +155,19 @@ func (s *Service) runMerge(ctx context.Context, branch, theirs string, opts Merg
 	}
 	said := stderrOf(err)
 	// A hook, a signature or an unforeseen conflict stopped it half way.
+	conflicts, _ := s.unmerged(context.WithoutCancel(ctx), "")
 	if _, perr := s.git(ctx, call{args: []string{"rev-parse", "--verify", "--quiet", "MERGE_HEAD"}}); perr == nil {
 		if _, aerr := s.git(context.WithoutCancel(ctx), call{args: []string{"merge", "--abort"}, writes: true}); aerr != nil {
 			return fmt.Errorf("the merge stopped and could not be aborted: %w; %w", aerr, err)
 		}
 	}
 	switch {
+	case len(conflicts) > 0:
+		unmade := &ConflictError{Branch: branch}
+		for _, p := range conflicts {
+			unmade.Conflicts = append(unmade.Conflicts, Conflict{Path: p})
+		}
+		return unmade
 	case missingIdentity(said):
 		return fmt.Errorf("%w: set user.name and user.email with git config, or Options.Identity: %w", ErrNoIdentity, err)
 	case strings.Contains(said, "overwritten by merge"), strings.Contains(said, "cannot merge: You have"), strings.Contains(said, "Your index contains uncommitted"):

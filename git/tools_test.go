@@ -163,6 +163,12 @@ func TestBranches(t *testing.T) {
 
 	_, err := r.SwitchBranch(ctx, "main", false, "")
 	require.NoError(t, err)
+	w, err := r.AddWorktree(ctx, WorktreeOptions{Path: filepath.Join(t.TempDir(), "w"), Branch: "elsewhere"})
+	require.NoError(t, err)
+	assert.Equal(t, w.Root(), must(r.Branches(ctx))[0].Worktree)
+	runIn(t, w.Root(), "switch", "-q", "side")
+	assert.Empty(t, must(r.Branches(ctx))[0].Worktree, "another worktree switches")
+	runIn(t, w.Root(), "switch", "-q", "elsewhere")
 	require.NoError(t, r.DeleteBranch(ctx, "side", false))
 	require.ErrorIs(t, r.DeleteBranch(ctx, "third", false), ErrRefused)
 	require.Error(t, r.DeleteBranch(ctx, "main", true), "the current branch")
@@ -252,6 +258,10 @@ func TestLogShowBlame(t *testing.T) {
 	lines, err = r.Blame(ctx, "HEAD", "a.txt", 1, 1)
 	require.NoError(t, err)
 	assert.Equal(t, 1, lines[0].Line)
+	_, err = r.Blame(ctx, "HEAD", "absent", 0, 0)
+	require.ErrorIs(t, err, ErrNotFound)
+	_, err = r.Blame(ctx, "absent", "a.txt", 0, 0)
+	require.ErrorIs(t, err, ErrNotFound)
 	_, err = r.Blame(ctx, "", "../x", 0, 0)
 	require.ErrorIs(t, err, ErrInvalidName)
 }

@@ -70,6 +70,17 @@ func TestMergeConflictChangesNothing(t *testing.T) {
 	r.file("dir/b.txt", "uncommitted\n")
 	head, before := r.run("rev-parse", "HEAD"), r.status()
 
+	// A git that cannot merge in memory finds out by trying.
+	modern := r.version
+	r.version = Version{2, 37, 0}
+	_, err = r.Merge(ctx, "agent", MergeOptions{})
+	var tried *ConflictError
+	require.ErrorAs(t, err, &tried)
+	assert.Equal(t, []Conflict{{Path: "a.txt"}}, tried.Conflicts)
+	assert.Equal(t, head, r.run("rev-parse", "HEAD"))
+	assert.Equal(t, before, r.status())
+	r.version = modern
+
 	_, err = r.MergeWorktree(ctx, w.Root(), MergeOptions{})
 	var conflict *ConflictError
 	require.ErrorAs(t, err, &conflict)
