@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -46,12 +47,14 @@ func TestKeysAreNeitherInErrorsNorInLogs(t *testing.T) {
 		},
 		func(http.ResponseWriter, string) { panic(http.ErrAbortHandler) },
 	}
-	var fault func(w http.ResponseWriter, echo string)
-	sent := false
+	var fault atomic.Int64
+	var sent atomic.Bool
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		echo := fmt.Sprint(r.Header, r.URL)
-		sent = sent || strings.Contains(echo, key)
-		fault(w, echo)
+		if strings.Contains(echo, key) {
+			sent.Store(true)
+		}
+		faults[fault.Load()](w, echo)
 	}))
 	t.Cleanup(server.Close)
 	transport := &http.Transport{}
@@ -65,8 +68,9 @@ func TestKeysAreNeitherInErrorsNorInLogs(t *testing.T) {
 		require.NoError(t, err)
 		chat, _, err := providers.Chat(name+":m", opts)
 		require.NoError(t, err)
-		for i, f := range faults {
-			fault, sent = f, false
+		for i := range faults {
+			fault.Store(int64(i))
+			sent.Store(false)
 			_, err := chat.Generate(t.Context(), req)
 			require.Error(t, err, "%s, fault %d", name, i)
 			_, streamed := aiclient.Collect(chat.Stream(t.Context(), req))
@@ -75,7 +79,7 @@ func TestKeysAreNeitherInErrorsNorInLogs(t *testing.T) {
 			if p.List != nil {
 				_, listed = p.List(t.Context())
 			}
-			require.True(t, sent, "%s sends the key", name)
+			require.True(t, sent.Load(), "%s sends the key", name)
 			for _, err := range []error{err, streamed, listed} {
 				assert.NotContains(t, fmt.Sprintf("%v %+v", err, err), key, "%s, fault %d", name, i)
 			}
