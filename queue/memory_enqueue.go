@@ -30,12 +30,24 @@ func (m *Memory) Enqueue(ctx context.Context, items ...Item) ([]string, error) {
 		m.unlock()
 		return nil, ErrClosed
 	}
-	if m.opts.Overflow == Block && m.opts.Capacity > 0 && (m.enqueuers.n > 0 || !m.fits(items)) && len(items) <= m.opts.Capacity {
+	if m.enqueuers.n > 0 && len(items) <= m.opts.Capacity { // no overtaking
 		return m.enqueueBlocked(ctx, slices.Clone(items))
 	}
 	ids, err := m.add(items, now)
+	if m.mustWait(err) {
+		return m.enqueueBlocked(ctx, slices.Clone(items))
+	}
+	if err == nil {
+		m.changed(now)
+	}
 	m.unlock()
 	return ids, err
+}
+
+// mustWait reports whether what add answered is to wait for room.
+func (m *Memory) mustWait(err error) bool {
+	full, ok := err.(*FullError)
+	return ok && m.opts.Overflow == Block && full.Items <= full.Capacity
 }
 
 // enqueueBlocked waits in turn until the items fit. It is called locked.
@@ -53,7 +65,7 @@ func (m *Memory) enqueueBlocked(ctx context.Context, items []Item) ([]string, er
 	now := m.lock()
 	served := !m.enqueuers.remove(w)
 	if !served {
-		m.admit(now) // a smaller one behind it may fit
+		m.changed(now) // a smaller one behind it may fit
 	}
 	m.unlock()
 	if served {
@@ -66,24 +78,21 @@ func (m *Memory) enqueueBlocked(ctx context.Context, items []Item) ([]string, er
 	return nil, ErrClosed
 }
 
-func (m *Memory) fits(items []Item) bool {
-	return m.opts.Capacity <= 0 || m.len()+len(items) <= m.opts.Capacity
-}
-
 // admit lets blocked enqueuers in, in turn, as far as there is room.
 func (m *Memory) admit(now int64) {
 	for m.enqueuers.n > 0 {
 		w := m.enqueuers.first
-		if !m.draining && !m.fits(w.items) {
+		ids, err := m.add(w.items, now)
+		if m.mustWait(err) {
 			return
 		}
 		m.enqueuers.remove(w)
-		ids, err := m.add(w.items, now)
+		m.generation++
 		w.ch <- enqueued{ids, err}
 	}
 }
 
-// add takes the items in, all or none.
+// add takes the items in, all or none; changed must follow.
 func (m *Memory) add(items []Item, now int64) ([]string, error) {
 	if m.draining {
 		return nil, ErrDraining
@@ -128,7 +137,6 @@ func (m *Memory) add(items []Item, now int64) ([]string, error) {
 		}
 		ids[i] = m.insert(&items[i], now)
 	}
-	m.changed(now)
 	return ids, nil
 }
 
@@ -181,8 +189,7 @@ func (m *Memory) dropOldest(k int, now int64) {
 		}
 		k--
 		m.stats.Dropped++
-		m.trace(evDropped, n, 0)
-		m.opts.Logger.Warn("queue is full: dropped its oldest item", "id", n.item.ID, "name", n.item.Name, "capacity", m.opts.Capacity)
+		m.pending = append(m.pending, event{kind: evDropped, item: n.item}) // for the log, too
 		m.detach(n)
 		m.forget(n, now)
 	}

@@ -316,7 +316,8 @@ func (m *Memory) wake() {
 	m.arm()
 }
 
-// trace notes an event to be reported when the lock is released.
+// trace notes an event to be reported when the lock is released, if anybody
+// wants it.
 func (m *Memory) trace(kind eventKind, n *node, d time.Duration) {
 	if m.tracing {
 		m.pending = append(m.pending, event{kind, n.item, d})
@@ -333,6 +334,9 @@ func (m *Memory) unlock() {
 	m.pending = nil
 	m.mu.Unlock()
 	for i := range events {
+		if it := &events[i].item; events[i].kind == evDropped {
+			m.opts.Logger.Warn("queue is full: dropped its oldest item", "id", it.ID, "name", it.Name, "capacity", m.opts.Capacity)
+		}
 		m.opts.Trace.fire(&events[i])
 	}
 }

@@ -3,7 +3,9 @@ package queuetest
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -106,20 +108,30 @@ func testBlock(t *testing.T, e Engine) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 
 	done := make(chan error, 1)
-	go func() {
-		_, err := q.Enqueue(t.Context(), queue.Item{Name: "c"})
+	enqueue := func(name string) {
+		_, err := q.Enqueue(t.Context(), queue.Item{Name: name})
 		done <- err
-	}()
+	}
+	go enqueue("c")
 	q.ack(q.takeNamed("a"))
 	require.NoError(t, <-done)
 	q.ack(q.takeNamed("b"))
 	q.ack(q.takeNamed("c"))
 	q.none()
+
+	ids := q.add(queue.Item{Name: "d", Dedupe: "x"}, queue.Item{Name: "e"})
+	assert.Equal(t, ids[:1], q.add(queue.Item{Dedupe: "x"}), "a duplicate needs no room")
+	go enqueue("never")
+	draining, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, q.Drain(draining), context.DeadlineExceeded)
+	require.ErrorIs(t, <-done, queue.ErrDraining, "whether it waited already or came later")
 }
 
 func testDropOldest(t *testing.T, e Engine) {
 	dropped := make(chan string, 10)
-	q := open(t, e, queue.Options{Capacity: 3, Overflow: queue.DropOldest,
+	var log lockedBuffer
+	q := open(t, e, queue.Options{Capacity: 3, Overflow: queue.DropOldest, Logger: slog.New(slog.NewTextHandler(&log, nil)),
 		Trace: queue.Trace{Dropped: func(it queue.Item) { dropped <- it.Name }}})
 	q.addNamed("a", "b", "c")
 	a := q.takeNamed("a")
@@ -127,6 +139,8 @@ func testDropOldest(t *testing.T, e Engine) {
 	assert.Equal(t, "b", <-dropped, "a is being handled")
 	assert.Equal(t, "c", <-dropped)
 	assert.EqualValues(t, 2, q.Stats().Dropped)
+	assert.Contains(t, log.String(), "name=b")
+	assert.Contains(t, log.String(), "name=c")
 	q.nack(a, -1, "")
 	q.addNamed("f")
 	assert.Equal(t, "a", <-dropped)
@@ -137,6 +151,24 @@ func testDropOldest(t *testing.T, e Engine) {
 	_, err = q.Enqueue(t.Context(), make([]queue.Item, 2)...)
 	require.ErrorIs(t, err, queue.ErrFull, "what is being handled is not dropped")
 	q.takeNamed("f")
+}
+
+// lockedBuffer is a log that engines may write from a goroutine of theirs.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf strings.Builder
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }
 
 func testBatchIsAtomic(t *testing.T, e Engine) {
@@ -191,6 +223,23 @@ func testList(t *testing.T, e Engine) {
 		break // an early end leaves nothing locked
 	}
 	q.takeNamed("x")
+
+	seen := []string{} // one moment, whatever happens meanwhile
+	for item, err := range q.List(t.Context(), queue.Filter{States: []queue.State{queue.Ready, queue.Delayed}}) {
+		require.NoError(t, err)
+		seen = append(seen, item.Name)
+		require.NoError(t, q.Remove(t.Context(), item.ID))
+		q.add(queue.Item{Name: "new"})
+	}
+	assert.Equal(t, []string{"x", "z"}, seen)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, err := range q.List(ctx, queue.Filter{}) {
+		if err != nil { // an engine that holds its items may not notice
+			require.ErrorIs(t, err, context.Canceled)
+			break
+		}
+	}
 }
 
 func testClose(t *testing.T, e Engine) {

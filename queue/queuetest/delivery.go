@@ -193,6 +193,11 @@ func testLeaseExpiry(t *testing.T, e Engine) {
 	require.NoError(t, err)
 	assert.Contains(t, got.LastError, "lease")
 	require.ErrorIs(t, q.Ack(t.Context(), second.Lease), queue.ErrLeaseLost)
+
+	q.addNamed("b")
+	late := q.takeNamed("b")
+	<-time.After(400 * time.Millisecond)
+	require.ErrorIs(t, q.Ack(t.Context(), late.Lease), queue.ErrLeaseLost, "though nobody else looked")
 }
 
 func testExtend(t *testing.T, e Engine) {

@@ -169,11 +169,11 @@ func (q *Queue) WaitEmpty(ctx context.Context) error {
 
 // Drain implements [queue.Queue]. The refusal is for this handle only.
 func (q *Queue) Drain(ctx context.Context) error {
-	select {
-	case <-q.closed:
-		return queue.ErrClosed
-	default:
-	}
 	q.draining.Store(true)
+	// Whoever waits for room is told, even if ctx has ended.
+	told := func(*batch) (bool, error) { return true, nil }
+	if err := q.writer.do(context.WithoutCancel(ctx), immediate, told); err != nil {
+		return err
+	}
 	return q.WaitEmpty(ctx)
 }
