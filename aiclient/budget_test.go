@@ -63,6 +63,33 @@ func TestSubAgentsShareTheBudget(t *testing.T) {
 	assert.Len(t, outer.requests, 1)
 }
 
+// TestParallelSubAgentsShareTheBudget lets sub-agents spend at the same time. What
+// is set aside before each call keeps them within the limit together.
+func TestParallelSubAgentsShareTheBudget(t *testing.T) {
+	b := budget.New(budget.Limits{Steps: 10, Money: 0.02})
+	inner := endless()
+	sub := tool.New("sub", "asks a sub-agent", func(ctx context.Context, _ struct{}) (string, error) {
+		turn, err := aiclient.NewConversation(inner, aiclient.ConversationOptions{
+			Tools: []tool.Tool{echo()}, LoopLimit: -1, Price: aiclient.Price{Input: 1, Output: 1},
+		}).Send(ctx, "go")
+		if turn.Stop != aiclient.StopBudget {
+			t.Errorf("stopped by %s: %v", turn.Stop, err)
+		}
+		return "spent", nil
+	}, tool.Options{})
+	var list []string
+	for range 6 {
+		list = append(list, "sub", "")
+	}
+	outer := replies(calls(list...))
+	_, err := aiclient.NewConversation(outer, aiclient.ConversationOptions{Tools: []tool.Tool{sub}}).Send(budget.With(t.Context(), b), "go")
+	require.ErrorIs(t, err, budget.ErrExceeded)
+	assert.EqualValues(t, len(inner.requests)+len(outer.requests), b.Used().Steps)
+	assert.LessOrEqual(t, b.Used().Steps, int64(10))
+	assert.LessOrEqual(t, b.Used().Money, 0.02)
+	assert.NotEmpty(t, inner.requests)
+}
+
 func TestBrokenRepliesAreCharged(t *testing.T) {
 	b := budget.New(budget.Limits{Tokens: 10_000})
 	ctx := budget.With(t.Context(), b)

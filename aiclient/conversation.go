@@ -224,8 +224,8 @@ func (c *Conversation) Stats() ConversationStats {
 	}
 }
 
-// Drain waits until tool calls and questions that were given up have returned,
-// or ctx ends.
+// Drain waits until no goroutine of the conversation runs any more, those of tool
+// calls and questions that were given up included, or ctx ends.
 func (c *Conversation) Drain(ctx context.Context) error {
 	select {
 	case <-c.workers.idle():
