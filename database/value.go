@@ -121,7 +121,7 @@ func kindOf(databaseType string) kind {
 		return boolean
 	case name == "FLOAT4":
 		return float4
-	case strings.Contains(name, "BLOB"), strings.Contains(name, "BYTEA"), strings.Contains(name, "BINARY"):
+	case strings.Contains(name, "BLOB"), strings.Contains(name, "BYTEA"), strings.Contains(name, "BINARY"), name == "BIT", name == "GEOMETRY":
 		return binary
 	}
 	return plain
