@@ -12,14 +12,28 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// embeddedPayload bounds a message of an embedded server.
-const embeddedPayload = 8 << 20
+const (
+	// embeddedPayload bounds a message of an embedded server.
+	embeddedPayload = 8 << 20
+
+	// A server that meets a full disk stops for good. So an embedded one gets no
+	// items when less than itemReserve is free, and nothing below reserve, which it
+	// needs to compact its files when the log is purged.
+	itemReserve = 64 << 20
+	reserve     = 24 << 20
+)
 
 // Embedded runs a server inside the process, without a network port, that keeps
 // the stream in a folder, which it makes if it is not there. One process can
 // have it at a time ([ErrLocked]). Everything is synced to disk before it is
-// acknowledged unless Options.SyncInterval says otherwise.
+// acknowledged unless Options.SyncInterval says otherwise. When the disk has less
+// than 64 MiB left, Enqueue fails with [ErrNoSpace], and work can go on.
 func Embedded(ctx context.Context, dir string, opts Options) (*Queue, error) {
+	opts.free = func() int64 { return diskFree(dir) }
+	return embedded(ctx, dir, opts)
+}
+
+func embedded(ctx context.Context, dir string, opts Options) (*Queue, error) {
 	fail := func(err error) (*Queue, error) { return nil, fmt.Errorf("natsqueue: server in %s: %w", dir, err) }
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fail(fmt.Errorf("%w: %w", ErrReadOnly, err))
@@ -33,7 +47,7 @@ func Embedded(ctx context.Context, dir string, opts Options) (*Queue, error) {
 	}
 	s, err := server.NewServer(&server.Options{
 		ServerName: "queue", DontListen: true, JetStream: true, StoreDir: dir, NoLog: true, NoSigs: true,
-		MaxPayload: embeddedPayload, SyncAlways: opts.SyncInterval <= 0, SyncInterval: opts.SyncInterval,
+		MaxPayload: embeddedPayload, JetStreamMaxStore: storeLimit, SyncAlways: opts.SyncInterval <= 0, SyncInterval: opts.SyncInterval,
 	})
 	if err != nil {
 		_ = lock.Close()

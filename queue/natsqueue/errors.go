@@ -13,7 +13,9 @@ var (
 	// ErrUnavailable says that the stream gave no answer within Options.Wait.
 	// Whether the call took effect is not known.
 	ErrUnavailable = errors.New("stream is not available")
-	// ErrNoSpace says that the stream or the server's storage is full.
+	// ErrNoSpace says that the stream or the server's storage is full. Nothing was
+	// changed, and the same call may succeed once there is room. A server that is at
+	// its limit takes no acknowledgements either; [Embedded] keeps room for them.
 	ErrNoSpace = errors.New("no space left in the stream")
 	// ErrLost says that the stream lost what it had acknowledged: it was deleted,
 	// made anew, purged by hand or brought back from an older copy. Calls that meet

@@ -122,3 +122,51 @@ func TestServerLostItsData(t *testing.T) {
 		})
 	}
 }
+
+// TestNoSpace fills the server's storage: calls fail with the typed error, what was
+// acknowledged can still be had, and all goes on once there is room.
+func TestNoSpace(t *testing.T) {
+	t.Parallel()
+	p := &place{t: t, opts: server.Options{
+		Host: "127.0.0.1", Port: freePorts(t, 1)[0], JetStream: true, NoLog: true, NoSigs: true, StoreDir: t.TempDir(), JetStreamMaxStore: 2 << 20,
+	}}
+	p.start()
+	defer func() { p.stop() }()
+	q := connect(t, p.s.ClientURL(), natsqueue.Options{Options: queue.Options{Lease: time.Hour}})
+	item := queue.Item{Payload: make([]byte, 64<<10)}
+	for range 12 { // leave much that is not needed
+		_, err := q.Enqueue(t.Context(), item)
+		require.NoError(t, err)
+		d, err := q.Receive(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, q.Ack(t.Context(), d.Lease))
+	}
+	_, err := q.Enqueue(t.Context(), item)
+	require.NoError(t, err)
+	d, err := q.Receive(t.Context())
+	require.NoError(t, err)
+	acked := 1
+	for err == nil {
+		if _, err = q.Enqueue(t.Context(), item); err == nil {
+			acked++
+		}
+	}
+	require.ErrorIs(t, err, natsqueue.ErrNoSpace)
+	assert.Greater(t, acked, 24, "what is not needed makes room")
+	require.ErrorIs(t, q.Ack(t.Context(), d.Lease), natsqueue.ErrNoSpace)
+	_, err = q.Receive(t.Context())
+	require.ErrorIs(t, err, natsqueue.ErrNoSpace)
+	depth, err := q.Depth(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, queue.Depth{Ready: acked - 1, Leased: 1}, depth)
+
+	p.stop()
+	p.opts.JetStreamMaxStore = 64 << 20
+	p.start()
+	require.NoError(t, q.Ack(t.Context(), d.Lease))
+	_, err = q.Enqueue(t.Context(), item)
+	require.NoError(t, err)
+	depth, err = q.Depth(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, queue.Depth{Ready: acked}, depth)
+}

@@ -47,6 +47,9 @@ func (t *txn) enqueue(items []queue.Item) ([]string, error) {
 	if t.q.draining {
 		return nil, queue.ErrDraining
 	}
+	if err := t.q.room(itemReserve); err != nil {
+		return nil, fmt.Errorf("enqueue: %w", err)
+	}
 	opts := &t.q.opts
 	ids := make([]string, len(items))
 	first := map[string]int{} // dedupe key to index, within the batch

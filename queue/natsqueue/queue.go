@@ -38,6 +38,8 @@ type Options struct {
 	// before each acknowledgement, which is what durable means; more loses so
 	// much when the machine loses power, though nothing when the process dies.
 	SyncInterval time.Duration
+
+	free func() int64 // bytes left on the disk of Embedded
 }
 
 const (

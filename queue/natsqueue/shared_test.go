@@ -85,24 +85,6 @@ func TestTwoHandles(t *testing.T) {
 	}
 }
 
-// TestNoSpace fills the server's storage: the call fails with the typed error,
-// and what was acknowledged can still be had.
-func TestNoSpace(t *testing.T) {
-	url := startServer(t, server.Options{JetStreamMaxStore: 2 << 20})
-	q := connect(t, url, natsqueue.Options{Wait: time.Second})
-	acked := 0
-	var err error
-	for err == nil && acked < 100 {
-		if _, err = q.Enqueue(t.Context(), queue.Item{Payload: make([]byte, 64<<10)}); err == nil {
-			acked++
-		}
-	}
-	require.ErrorIs(t, err, natsqueue.ErrNoSpace)
-	d, err := q.Depth(t.Context())
-	require.NoError(t, err)
-	assert.Equal(t, queue.Depth{Ready: acked}, d)
-}
-
 func TestTooLargeForAMessage(t *testing.T) {
 	q := connect(t, startServer(t, server.Options{}), natsqueue.Options{Options: queue.Options{MaxItemSize: -1}})
 	_, err := q.Enqueue(t.Context(), queue.Item{Payload: make([]byte, 2<<20)})

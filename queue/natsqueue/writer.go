@@ -246,7 +246,11 @@ func (q *Queue) transact(immediates []*op, claim func(*op) bool) (map[*op]error,
 			t.rollback()
 			return nil, nil, fmt.Errorf("transaction of %d bytes, the server takes %d: %w", len(data), q.limit, queue.ErrTooLarge)
 		}
-		a, err := q.log.append(q.ctx, data)
+		var a answer
+		err := q.room(reserve)
+		if err == nil {
+			a, err = q.log.append(q.ctx, data)
+		}
 		if err == nil && a.seq > 0 {
 			q.log.applied = a.seq
 			q.log.sizes += len(data) + 128
@@ -254,6 +258,9 @@ func (q *Queue) transact(immediates []*op, claim func(*op) bool) (map[*op]error,
 			return outcome, t, nil
 		}
 		t.rollback()
+		if errors.Is(err, ErrNoSpace) && q.purge() == nil {
+			continue
+		}
 		if err != nil {
 			return nil, nil, err
 		}
@@ -308,6 +315,19 @@ func (q *Queue) tidy() {
 	if gone := needed - q.log.purged; gone < purgeEvery && (q.log.sizes < q.state.liveBytes+purgeBytes || gone < 16) {
 		return
 	}
+	if err := q.purge(); err != nil && !errors.Is(err, context.Canceled) {
+		q.opts.Logger.Warn("could not purge the log of a queue; it will be tried again", "stream", q.log.name, "error", err)
+	}
+}
+
+var errNothing = errors.New("the log holds nothing that is not needed")
+
+// purge frees what the log no longer needs.
+func (q *Queue) purge() error {
+	needed := q.state.needed(q.log.applied)
+	if needed <= q.log.purged+1 {
+		return errNothing
+	}
 	ctx, cancel := context.WithTimeout(q.ctx, tryTimeout)
 	defer cancel()
 	err := q.log.purge(ctx, needed)
@@ -315,7 +335,16 @@ func (q *Queue) tidy() {
 		_, err = q.log.last(ctx)
 	}
 	q.startOver(err)
-	if err != nil && !errors.Is(err, context.Canceled) {
-		q.opts.Logger.Warn("could not purge the log of a queue; it will be tried again", "stream", q.log.name, "error", err)
+	return err
+}
+
+// room reports whether the disk of an embedded server has less left than that.
+func (q *Queue) room(bytes int64) error {
+	if q.opts.free == nil {
+		return nil
 	}
+	if left := q.opts.free(); left < bytes {
+		return fmt.Errorf("%w: %d MiB left on the disk, fewer than %d", ErrNoSpace, left>>20, bytes>>20)
+	}
+	return nil
 }
