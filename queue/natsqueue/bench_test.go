@@ -5,7 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -17,46 +16,40 @@ import (
 )
 
 // BenchmarkCycle is enqueue, receive and acknowledge beside bare nats.go: a
-// work-queue stream, a pull consumer and acknowledged acknowledgements, on the
-// same server, which syncs before it answers.
+// work-queue stream, a pull consumer and acknowledged acknowledgements, on the same
+// kind of server, which syncs before it answers or every two minutes.
 func BenchmarkCycle(b *testing.B) {
-	for _, size := range []int{1 << 10, 64 << 10} {
-		for _, producers := range []int{1, 16, 128} {
-			payload := make([]byte, size)
-			for _, peer := range []string{"tokenring", "bare"} {
-				b.Run(fmt.Sprintf("%dKiB-%d/%s", size>>10, producers, peer), func(b *testing.B) {
-					s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, NoLog: true, NoSigs: true, StoreDir: b.TempDir(), SyncAlways: true})
-					require.NoError(b, err)
-					go s.Start()
-					require.True(b, s.ReadyForConnections(20*time.Second))
-					defer func() { s.Shutdown(); s.WaitForShutdown() }()
-					nc, err := nats.Connect(s.ClientURL())
-					require.NoError(b, err)
-					defer nc.Close()
-					cycle := bareCycle
-					if peer == "tokenring" {
-						cycle = ourCycle
-					}
-					call := cycle(b, nc, payload)
-					var next atomic.Int64
-					var wg sync.WaitGroup
-					b.ResetTimer()
-					for range producers {
-						wg.Go(func() {
-							for next.Add(1) <= int64(b.N) {
-								if err := call(); err != nil {
-									b.Error(err)
-									return
-								}
-							}
-						})
-					}
-					wg.Wait()
-					b.StopTimer()
-				})
+	for _, synced := range []bool{true, false} {
+		for _, size := range []int{1 << 10, 64 << 10} {
+			for _, producers := range []int{1, 16, 128} {
+				name := fmt.Sprintf("sync=%v/%dKiB/%d", synced, size>>10, producers)
+				b.Run(name+"/tokenring", func(b *testing.B) { benchCycle(b, synced, size, producers, ourCycle) })
+				b.Run(name+"/bare", func(b *testing.B) { benchCycle(b, synced, size, producers, bareCycle) })
 			}
 		}
 	}
+}
+
+func benchCycle(b *testing.B, synced bool, size, producers int, cycle func(*testing.B, *nats.Conn, []byte) func() error) {
+	nc, err := nats.Connect(startServer(b, server.Options{SyncAlways: synced}))
+	require.NoError(b, err)
+	defer nc.Close()
+	call := cycle(b, nc, make([]byte, size))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	b.ResetTimer()
+	for range producers {
+		wg.Go(func() {
+			for next.Add(1) <= int64(b.N) {
+				if err := call(); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
 }
 
 func ourCycle(b *testing.B, nc *nats.Conn, payload []byte) func() error {

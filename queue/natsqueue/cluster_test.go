@@ -19,7 +19,7 @@ import (
 	"github.com/tokenring-ai/tokenring-go/queue/natsqueue"
 )
 
-// cluster is three servers that can be taken down and brought back.
+// cluster is servers that can be taken down and brought back.
 type cluster struct {
 	t              testing.TB
 	dir            string
@@ -39,9 +39,20 @@ func freePorts(t testing.TB, n int) []int {
 	return ports
 }
 
-func startCluster(t testing.TB) *cluster {
-	ports := freePorts(t, 6)
-	return &cluster{t: t, dir: t.TempDir(), client: ports[:3], routes: ports[3:], nodes: make([]*server.Server, 3)}
+func startCluster(t testing.TB, n int) *cluster {
+	ports := freePorts(t, 2*n)
+	c := &cluster{t: t, dir: t.TempDir(), client: ports[:n], routes: ports[n:], nodes: make([]*server.Server, n)}
+	var starting sync.WaitGroup
+	for i := range c.nodes {
+		starting.Go(func() { c.up(i) })
+	}
+	starting.Wait()
+	t.Cleanup(func() {
+		for i := range c.nodes {
+			c.down(i)
+		}
+	})
+	return c
 }
 
 func urls(ports []int) string {
@@ -70,10 +81,10 @@ func (c *cluster) down(i int) {
 	c.nodes[i].WaitForShutdown()
 }
 
-// leader returns the server that leads the stream.
-func (c *cluster) leader() int {
+// leader returns the server that leads a stream.
+func (c *cluster) leader(stream string) int {
 	for i, s := range c.nodes {
-		if s.JetStreamIsStreamLeader("$G", "TOKENRING-QUEUE") {
+		if s.JetStreamIsStreamLeader("$G", stream) {
 			return i
 		}
 	}
@@ -84,17 +95,7 @@ func (c *cluster) leader() int {
 // two handles enqueue, receive and acknowledge.
 func TestClusterLosesNothing(t *testing.T) {
 	t.Parallel()
-	c := startCluster(t)
-	var starting sync.WaitGroup
-	for i := range c.nodes {
-		starting.Go(func() { c.up(i) })
-	}
-	starting.Wait()
-	t.Cleanup(func() {
-		for i := range c.nodes {
-			c.down(i)
-		}
-	})
+	c := startCluster(t, 3)
 	opts := crashOptions
 	opts.Replicas, opts.Lease = 3, 30*time.Second
 	j := &journal{}
@@ -120,7 +121,7 @@ func TestClusterLosesNothing(t *testing.T) {
 		}
 	}
 	for range rounds {
-		n := c.leader()
+		n := c.leader(streamName)
 		c.down(n)
 		progress()
 		c.up(n)

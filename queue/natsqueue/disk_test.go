@@ -3,7 +3,9 @@ package natsqueue
 import (
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -46,4 +48,21 @@ func TestDiskFillsUp(t *testing.T) {
 func TestDiskFree(t *testing.T) {
 	assert.Positive(t, diskFree(t.TempDir()))
 	assert.Positive(t, diskFree("/no/such/folder"))
+}
+
+// TestSyncPolicy asks a server how it syncs.
+func TestSyncPolicy(t *testing.T) {
+	for sync, always := range map[time.Duration]bool{0: true, time.Second: false} {
+		s, err := server.NewServer(serverOptions(t.TempDir(), sync))
+		require.NoError(t, err)
+		go s.Start()
+		require.True(t, s.ReadyForConnections(20*time.Second))
+		config := s.JetStreamConfig()
+		assert.Equal(t, always, config.SyncAlways)
+		if !always {
+			assert.Equal(t, sync, config.SyncInterval)
+		}
+		s.Shutdown()
+		s.WaitForShutdown()
+	}
 }

@@ -45,10 +45,7 @@ func embedded(ctx context.Context, dir string, opts Options) (*Queue, error) {
 		}
 		return fail(err)
 	}
-	s, err := server.NewServer(&server.Options{
-		ServerName: "queue", DontListen: true, JetStream: true, StoreDir: dir, NoLog: true, NoSigs: true,
-		MaxPayload: embeddedPayload, JetStreamMaxStore: storeLimit, SyncAlways: opts.SyncInterval <= 0, SyncInterval: opts.SyncInterval,
-	})
+	s, err := server.NewServer(serverOptions(dir, opts.SyncInterval))
 	if err != nil {
 		_ = lock.Close()
 		return fail(err)
@@ -77,4 +74,11 @@ func embedded(ctx context.Context, dir string, opts Options) (*Queue, error) {
 	free := q.free
 	q.free = func() { free(); nc.Close(); stop() }
 	return q, nil
+}
+
+func serverOptions(dir string, sync time.Duration) *server.Options {
+	return &server.Options{
+		ServerName: "queue", DontListen: true, JetStream: true, StoreDir: dir, NoLog: true, NoSigs: true,
+		MaxPayload: embeddedPayload, JetStreamMaxStore: storeLimit, SyncAlways: sync <= 0, SyncInterval: sync,
+	}
 }

@@ -38,6 +38,7 @@ func connect(t testing.TB, url string, opts natsqueue.Options) *natsqueue.Queue 
 // TestTwoHandles stands for two machines: each sees what the other does, and
 // no item is delivered twice.
 func TestTwoHandles(t *testing.T) {
+	t.Parallel()
 	url := startServer(t, server.Options{})
 	a, b := connect(t, url, natsqueue.Options{}), connect(t, url, natsqueue.Options{})
 	got := make(chan string, 1)
@@ -91,4 +92,50 @@ func TestTooLargeForAMessage(t *testing.T) {
 	require.ErrorIs(t, err, queue.ErrTooLarge)
 	_, err = q.Enqueue(t.Context(), queue.Item{Payload: make([]byte, 512<<10)})
 	require.NoError(t, err)
+}
+
+// TestHandlesShareAll checks that what one handle did binds another one: dedupe
+// keys, capacity, leases, dead letters.
+func TestHandlesShareAll(t *testing.T) {
+	t.Parallel()
+	opts := natsqueue.Options{Options: queue.Options{Capacity: 2, Overflow: queue.Block, MaxAttempts: 1}}
+	url := startServer(t, server.Options{})
+	a, b := connect(t, url, opts), connect(t, url, opts)
+	ids, err := a.Enqueue(t.Context(), queue.Item{Dedupe: "d", Key: "k"}, queue.Item{Name: "second", Key: "k"})
+	require.NoError(t, err)
+	again, err := b.Enqueue(t.Context(), queue.Item{Dedupe: "d"})
+	require.NoError(t, err)
+	assert.Equal(t, ids[:1], again)
+
+	d, err := b.Receive(t.Context())
+	require.NoError(t, err)
+	_, err = a.TryReceive(t.Context())
+	require.ErrorIs(t, err, queue.ErrEmpty, "the other item of the key must wait for another handle's")
+
+	roomy := make(chan error, 1)
+	go func() { _, err := a.Enqueue(t.Context(), queue.Item{Name: "third"}); roomy <- err }()
+	require.NoError(t, a.Extend(t.Context(), d.Lease), "a lease is not bound to a handle")
+	require.NoError(t, b.Nack(t.Context(), d.Lease, queue.Nack{Reason: "broken"}))
+	require.NoError(t, <-roomy, "woken by another handle's dead letter")
+	require.ErrorIs(t, a.Ack(t.Context(), d.Lease), queue.ErrLeaseLost)
+	var reasons []string
+	for it, err := range a.List(t.Context(), queue.Filter{States: []queue.State{queue.Dead}}) {
+		require.NoError(t, err)
+		reasons = append(reasons, it.LastError)
+	}
+	assert.Equal(t, []string{"broken"}, reasons)
+	_, err = a.Redrive(t.Context())
+	require.ErrorIs(t, err, queue.ErrFull)
+	for _, want := range []string{"second", "third"} {
+		d, err = a.Receive(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, want, d.Item.Name)
+		require.NoError(t, b.Ack(t.Context(), d.Lease))
+	}
+	n, err := b.Redrive(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 1, n)
+	it, err := a.Peek(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, ids[0], it.ID)
 }

@@ -24,7 +24,7 @@ func TestLogStaysSmall(t *testing.T) {
 	old := queue.Item{ID: "old", Dedupe: "d", Payload: []byte("kept"), NotBefore: time.Now().Add(time.Hour)}
 	_, err := q.Enqueue(t.Context(), old)
 	require.NoError(t, err)
-	const cycles, size = 380, 256 << 10 // 95 MiB
+	const cycles, size = 256, 256 << 10 // 64 MiB
 	for range cycles {
 		_, err := q.Enqueue(t.Context(), queue.Item{Payload: make([]byte, size)})
 		require.NoError(t, err)

@@ -1,0 +1,85 @@
+package natsqueue_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tokenring-ai/tokenring-go/queue"
+	"github.com/tokenring-ai/tokenring-go/queue/natsqueue"
+)
+
+// TestReconnect stops the server under handles and brings it back: calls wait for
+// it, those that wait for work go on to wait, and one that waits too long says so.
+func TestReconnect(t *testing.T) {
+	t.Parallel()
+	p := &place{t: t, opts: server.Options{Host: "127.0.0.1", Port: freePorts(t, 1)[0], JetStream: true, NoLog: true, NoSigs: true, StoreDir: t.TempDir()}}
+	p.start()
+	defer func() { p.stop() }()
+	patient := connect(t, p.s.ClientURL(), natsqueue.Options{Wait: time.Minute})
+	hasty := connect(t, p.s.ClientURL(), natsqueue.Options{Wait: 100 * time.Millisecond})
+	_, err := patient.Enqueue(t.Context(), queue.Item{Name: "before"})
+	require.NoError(t, err)
+	before, err := patient.Receive(t.Context())
+	require.NoError(t, err)
+	got := make(chan queue.Delivery, 1)
+	go func() {
+		d, err := patient.Receive(t.Context())
+		assert.NoError(t, err)
+		got <- d
+	}()
+
+	p.stop()
+	_, err = hasty.Enqueue(t.Context(), queue.Item{NotBefore: time.Now().Add(time.Hour)}) // which may be taken yet
+	require.ErrorIs(t, err, natsqueue.ErrUnavailable)
+	acked := make(chan error, 1)
+	go func() { acked <- patient.Ack(t.Context(), before.Lease) }()
+	p.start()
+	require.NoError(t, <-acked)
+	_, err = patient.Enqueue(t.Context(), queue.Item{Name: "after"})
+	require.NoError(t, err)
+	d := <-got
+	assert.Equal(t, "after", d.Item.Name)
+	require.NoError(t, patient.Ack(t.Context(), d.Lease))
+	for err = natsqueue.ErrUnavailable; err != nil; { // until its connection is back, too
+		_, err = hasty.Depth(t.Context())
+		if err != nil {
+			require.ErrorIs(t, err, natsqueue.ErrUnavailable)
+		}
+	}
+}
+
+// TestReplicas has as many servers hold a queue as are asked for. With five, two
+// may fail at the same time.
+func TestReplicas(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t, 5)
+	nc, err := nats.Connect(urls(c.client))
+	require.NoError(t, err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	var five *natsqueue.Queue
+	for _, replicas := range []int{1, 3, 5} {
+		name := fmt.Sprint("HELD-BY-", replicas)
+		five = connect(t, urls(c.client), natsqueue.Options{Stream: name, Replicas: replicas, Wait: time.Minute})
+		_, err = five.Enqueue(t.Context(), queue.Item{ID: "kept"})
+		require.NoError(t, err)
+		stream, err := js.Stream(t.Context(), name)
+		require.NoError(t, err)
+		assert.Equal(t, replicas, stream.CachedInfo().Config.Replicas)
+	}
+	leader := c.leader("HELD-BY-5")
+	c.down(leader)
+	c.down((leader + 1) % 5)
+	d, err := five.Receive(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "kept", d.Item.ID)
+	require.NoError(t, five.Ack(t.Context(), d.Lease))
+}
