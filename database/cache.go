@@ -53,7 +53,7 @@ func (c *resultCache) get(p *Provider, sql string, args []any) (key cacheKey, ge
 		default:
 			return cacheKey{}, 0, nil // what it prints may not tell it apart
 		}
-		text := fmt.Sprintf("%#v", a)
+		text := fmt.Sprintf("%T %#v", a, a)
 		fmt.Fprintf(&b, " %d %s", len(text), text)
 	}
 	key = cacheKey{p, b.String()}

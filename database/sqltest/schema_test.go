@@ -1,0 +1,71 @@
+package sqltest
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tokenring-ai/tokenring-go/database"
+)
+
+func TestSchemaAndPlan(t *testing.T) {
+	for _, e := range engines() {
+		t.Run(e.name, func(t *testing.T) {
+			db := e.open(t)
+			for _, st := range []string{
+				"CREATE TABLE author (id integer PRIMARY KEY, name varchar(99) NOT NULL DEFAULT 'nobody')",
+				"CREATE TABLE book (author_id integer REFERENCES author (id), title varchar(99), year integer, PRIMARY KEY (author_id, title))",
+				"CREATE UNIQUE INDEX book_year ON book (year, title)",
+				"CREATE VIEW recent AS SELECT title FROM book WHERE year > 2020",
+			} {
+				_, err := db.Exec(st)
+				require.NoError(t, err)
+			}
+			s := database.New(database.Options{})
+			require.NoError(t, s.Register(database.Provider{Name: "main", DB: db, Dialect: e.dialect, Description: "a library"}))
+			tables, err := s.Schema(t.Context(), "", database.SchemaFilter{})
+			require.NoError(t, err)
+			require.Len(t, tables, 3)
+			author, book, recent := tables[0], tables[1], tables[2]
+			assert.Equal(t, []string{"author", "book", "recent"}, []string{author.Name, book.Name, recent.Name})
+			assert.Equal(t, []string{"table", "table", "view"}, []string{author.Kind, book.Kind, recent.Kind})
+			require.Len(t, author.Columns, 2)
+			assert.Equal(t, 1, author.Columns[0].PrimaryKey)
+			assert.False(t, author.Columns[1].Nullable)
+			assert.Contains(t, author.Columns[1].Default, "nobody")
+			assert.Equal(t, 2, book.Columns[1].PrimaryKey)
+			assert.True(t, book.Columns[2].Nullable)
+			assert.Equal(t, []database.ForeignKey{{Columns: []string{"author_id"}, Table: "author", References: []string{"id"}}}, book.ForeignKeys)
+			assert.Contains(t, book.Indexes, database.Index{Name: "book_year", Columns: []string{"year", "title"}, Unique: true})
+			assert.Contains(t, book.DDL, "CREATE TABLE")
+			assert.Contains(t, strings.ToUpper(recent.DDL), " VIEW ")
+			require.Len(t, recent.Columns, 1)
+
+			tables, err = s.Schema(t.Context(), "", database.SchemaFilter{Tables: []string{"BO*"}, NamesOnly: true})
+			require.NoError(t, err)
+			require.Len(t, tables, 1)
+			assert.Empty(t, tables[0].Columns)
+			_, err = s.Schema(t.Context(), "", database.SchemaFilter{Tables: []string{"["}})
+			require.Error(t, err)
+			plan, err := s.Plan(t.Context(), "", "SELECT * FROM book WHERE year = 2021")
+			require.NoError(t, err)
+			assert.Contains(t, plan, "book")
+			_, err = s.Plan(t.Context(), "", "DELETE FROM book")
+			require.ErrorIs(t, err, database.ErrRefused)
+
+			text, err := s.Command(t.Context(), "tables main book")
+			require.NoError(t, err)
+			assert.Contains(t, text, "-- unique index book_year (year, title)")
+			for line, want := range map[string]string{
+				"list": "a library", "ping": "it answers", "ping main": "it answers", "tables": "author", "query SELECT 42": "42",
+				"query main SELECT 42": "42", "plan SELECT * FROM book": "book", "stats": "connections open",
+			} {
+				got, err := s.Command(t.Context(), line)
+				require.NoError(t, err, line)
+				assert.Contains(t, got, want, line)
+			}
+		})
+	}
+}
