@@ -289,6 +289,13 @@ func TestState(t *testing.T) {
 	}
 	assert.Equal(t, []string{"a", "b", "d"}, texts(restored))
 
+	child := memory.New(memory.Options{})
+	require.NoError(t, child.UnmarshalJSON(data))
+	require.NoError(t, child.Edit("m1", func(it *memory.Item) { it.Text, it.Tags = "other", append(it.Tags, "u") }))
+	a, _ := s.Get("m1")
+	assert.Equal(t, "a", a.Text, "a sub-agent's memories are its own")
+	assert.Equal(t, []string{"t"}, a.Tags)
+
 	fork := s.Fork()
 	require.NoError(t, fork.Remove("m1"))
 	_, err = s.Remember("e")
@@ -303,6 +310,39 @@ func TestState(t *testing.T) {
 	s.Reset("memory")
 	assert.Zero(t, s.Len())
 	assert.NotEqual(t, generation, s.Generation())
+}
+
+// FuzzState reads what was in a file when a process died.
+func FuzzState(f *testing.F) {
+	s := memory.New(memory.Options{})
+	if _, err := s.Add(memory.Item{Text: "a", Tags: []string{"t"}, Pinned: true}, memory.Item{Text: "b", Position: memory.BeforeInput}); err != nil {
+		f.Fatal(err)
+	}
+	data, err := json.Marshal(s)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Add([]byte(`{"version":1,"lastId":18446744073709551615,"items":[{"id":"m0","text":" \t","position":"x"}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s := with(t, memory.Options{MaxItems: 4, ContextTokens: -1}, "old")
+		if s.UnmarshalJSON(data) != nil {
+			require.Equal(t, []string{"old"}, texts(s), "nothing is lost")
+			return
+		}
+		n := s.Len()
+		require.Len(t, slices.Collect(s.ContextAt(t.Context(), memory.AfterSystem)), n-len(slices.Collect(s.ContextAt(t.Context(), memory.BeforeInput))))
+		first, err := s.MarshalJSON()
+		require.NoError(t, err)
+		again := memory.New(memory.Options{})
+		require.NoError(t, again.UnmarshalJSON(first))
+		second, err := again.MarshalJSON()
+		require.NoError(t, err)
+		require.Equal(t, string(first), string(second))
+		if _, err := s.Remember("new"); err != nil { // all are pinned
+			require.ErrorIs(t, err, memory.ErrBudget)
+		}
+	})
 }
 
 func TestConcurrentUse(t *testing.T) {

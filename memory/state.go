@@ -76,11 +76,9 @@ func (s *Store) Generation() uint64 {
 	return s.generation
 }
 
-// Inherit says that a sub-agent starts with a copy of its parent's memories.
-func (s *Store) Inherit() bool { return true }
-
-// Fork returns a store with the same options and a copy of the items, for a
-// sub-agent: neither sees what the other adds.
+// Fork returns a store with the same options and a copy of the items: neither
+// sees what the other adds. A store that is restored from the state of another, as
+// when a sub-agent inherits it, is such a copy too.
 func (s *Store) Fork() *Store {
 	f := New(s.opts)
 	s.mu.Lock()
