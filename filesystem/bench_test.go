@@ -3,6 +3,7 @@ package filesystem
 import (
 	"fmt"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -162,4 +163,49 @@ func countFiles(t testing.TB, s *Service, unordered bool) (files int) {
 		}
 	}
 	return files
+}
+
+// BenchmarkIgnore reports the time that it takes to judge one path by the rules
+// of its tree, and by a long list of rules.
+func BenchmarkIgnore(b *testing.B) {
+	overCorpora(b, func(b *testing.B, dir string) {
+		type judged struct {
+			chain *ruleChain
+			entry Entry
+		}
+		t := newTestService(b, Options{Root: dir}, nil).tree()
+		var all []judged
+		w := walker{tree: t, ctx: b.Context(), opts: WalkOptions{NoIgnore: true}}
+		chains := make(map[string]*ruleChain)
+		w.yield = func(e Entry, err error) bool {
+			require.NoError(b, err)
+			parent := path.Dir(e.Path)
+			if _, ok := chains[parent]; !ok {
+				chains[parent], _, err = t.chainTo(b.Context(), parent, true)
+				require.NoError(b, err)
+			}
+			all = append(all, judged{chains[parent], e})
+			return true
+		}
+		w.start(".")
+		b.ReportAllocs()
+		for b.Loop() {
+			for _, j := range all {
+				t.ignore.ignored(j.chain, j.entry.Path, int(j.entry.base), j.entry.IsDir())
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(all)), "ns/path")
+	})
+	b.Run("300 rules", func(b *testing.B) {
+		var rules strings.Builder
+		for i := range 100 {
+			fmt.Fprintf(&rules, "name%d\n*.ext%d\n/dir%d/*.tmp\n", i, i, i%10)
+		}
+		chain := &ruleChain{git: compileRules([]byte(rules.String()), false)}
+		ig := newIgnorer(IgnoreOptions{})
+		b.ReportAllocs()
+		for b.Loop() {
+			ig.ignored(chain, "some/directory/further/down/file.go", 28, false)
+		}
+	})
 }

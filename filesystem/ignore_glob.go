@@ -101,6 +101,15 @@ func compileGlob(glob string, isPath, fold bool) *gitGlob {
 	return g
 }
 
+// last returns the byte that every match ends in, or 0.
+func (g *gitGlob) last() byte {
+	if n := len(g.tokens); n > 0 && g.tokens[n-1].kind == globLiteral {
+		text := g.tokens[n-1].text
+		return text[len(text)-1]
+	}
+	return 0
+}
+
 func foldByte(c byte, fold bool) byte {
 	if fold && c >= 'A' && c <= 'Z' {
 		return c + 'a' - 'A'

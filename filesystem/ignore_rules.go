@@ -25,6 +25,7 @@ type ignoreRule struct {
 	basename bool // matched against the basename, not against the path
 	exact    bool // text is the whole name or path
 	suffix   bool // the basename ends in text
+	last     byte // what every match ends in; 0 when that is not known
 	text     string
 	glob     *gitGlob // what must follow text, when neither exact nor suffix
 }
@@ -91,6 +92,9 @@ func compileRule(line string, fold bool) (ignoreRule, bool) {
 	if line == "" {
 		return r, false
 	}
+	if rest, ok := strings.CutPrefix(line, "**/"); ok && rest != "" && strings.IndexByte(rest, '/') < 0 {
+		line = rest // in any directory, which is what a basename says too
+	}
 	literal := strings.IndexAny(line, `*?[\`)
 	if literal < 0 {
 		literal = len(line)
@@ -101,8 +105,7 @@ func compileRule(line string, fold bool) (ignoreRule, bool) {
 		if rest := line[1:]; line[0] == '*' && !strings.ContainsAny(rest, `*?[\`) {
 			r.suffix, r.text = true, rest
 		} else if !r.exact {
-			r.text = ""
-			r.glob = compileGlob(line, false, fold)
+			r.glob = compileGlob(line[literal:], false, fold)
 		}
 	} else {
 		// The literal beginning is split off first: that makes "a**/b" the
@@ -121,6 +124,13 @@ func compileRule(line string, fold bool) (ignoreRule, bool) {
 			text[i] = foldByte(c, true)
 		}
 		r.text = string(text)
+		return r, true
+	}
+	switch {
+	case r.glob != nil:
+		r.last = r.glob.last()
+	case r.text != "":
+		r.last = r.text[len(r.text)-1]
 	}
 	return r, true
 }
@@ -206,7 +216,7 @@ func (l *ruleList) try(positions []int32, rel, name string, isDir, fold bool, be
 			break
 		}
 		r := &l.rules[i]
-		if r.dirOnly && !isDir {
+		if r.dirOnly && !isDir || r.last != 0 && r.last != name[len(name)-1] {
 			continue
 		}
 		if r.basename && r.matchText(name, fold) || !r.basename && r.matchText(rel, fold) {

@@ -1,11 +1,14 @@
 package filesystem
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -81,26 +84,16 @@ func (n *fdNode) entries(prefix string, list []Entry) ([]Entry, error) {
 	}
 }
 
-// parse reads linux_dirent64 records: inode and offset of 8 bytes, length of 2,
-// type of 1, name up to a NUL.
+// parse reads linux_dirent64 records.
 func (n *fdNode) parse(data []byte, prefix string, list []Entry) []Entry {
-	for len(data) > 19 {
-		length := int(binary.NativeEndian.Uint16(data[16:]))
-		if length < 20 || length > len(data) {
-			return list
-		}
-		inode, kind, name := binary.NativeEndian.Uint64(data), data[18], data[19:length]
-		data = data[length:]
-		for i, c := range name {
-			if c == 0 {
-				name = name[:i]
-				break
-			}
-		}
-		if inode == 0 || len(name) == 1 && name[0] == '.' || len(name) == 2 && name[0] == '.' && name[1] == '.' {
-			continue
-		}
-		e := Entry{Path: concat(prefix, name), base: int32(len(prefix))}
+	size := 0
+	for name := range direntNames(data) {
+		size += len(prefix) + len(name)
+	}
+	var paths pathBlock
+	for name, kind := range direntNames(data) {
+		e := Entry{Path: paths.concat(prefix, name, size), base: int32(len(prefix))}
+		size -= len(e.Path)
 		switch kind {
 		case unix.DT_REG:
 		case unix.DT_DIR:
@@ -116,11 +109,54 @@ func (n *fdNode) parse(data []byte, prefix string, list []Entry) []Entry {
 		case unix.DT_BLK:
 			e.Type = fs.ModeDevice
 		default: // some file systems do not tell
-			e.Type = n.kind(string(name))
+			e.Type = n.kind(e.Name())
 		}
 		list = append(list, e)
 	}
 	return list
+}
+
+// direntNames yields the name and kind of each record, which has inode and
+// offset of 8 bytes, length of 2, type of 1, and the name up to a NUL.
+func direntNames(data []byte) iter.Seq2[[]byte, byte] {
+	return func(yield func([]byte, byte) bool) {
+		for len(data) > 19 {
+			length := int(binary.NativeEndian.Uint16(data[16:]))
+			if length < 20 || length > len(data) {
+				return
+			}
+			inode, kind, name := binary.NativeEndian.Uint64(data), data[18], data[19:length]
+			data = data[length:]
+			if end := bytes.IndexByte(name, 0); end >= 0 {
+				name = name[:end]
+			}
+			if inode == 0 || string(name) == "." || string(name) == ".." {
+				continue
+			}
+			if !yield(name, kind) {
+				return
+			}
+		}
+	}
+}
+
+// pathBlock makes paths that lie in memory together, which takes fewer
+// allocations. Blocks are small, so that a path that is kept keeps little else.
+type pathBlock struct{ strings.Builder }
+
+const maxPathBlock = 4 << 10
+
+// concat joins two parts of a path. left is how much is needed in all from here
+// on, in bytes.
+func (b *pathBlock) concat(prefix string, name []byte, left int) string {
+	if need := len(prefix) + len(name); b.Cap()-b.Len() < need {
+		b.Builder = strings.Builder{}
+		b.Grow(max(need, min(left, maxPathBlock)))
+	}
+	start := b.Len()
+	b.WriteString(prefix)
+	b.Write(name)
+	return b.String()[start:]
 }
 
 func (n *fdNode) kind(name string) fs.FileMode {
@@ -225,9 +261,4 @@ func inodeOf(info fs.FileInfo) (inode uint64, changed int64) {
 		return st.Ino, st.Ctim.Nano()
 	}
 	return 0, 0
-}
-
-// concat makes a path with a single allocation.
-func concat(prefix string, name []byte) string {
-	return prefix + string(name)
 }

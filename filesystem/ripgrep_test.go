@@ -120,17 +120,3 @@ func TestListEqualsRipgrep(t *testing.T) {
 	slices.Sort(got)
 	assert.Equal(t, rg(dir, "--files"), got)
 }
-
-func BenchmarkIgnore(b *testing.B) {
-	var rules strings.Builder
-	for i := range 100 {
-		fmt.Fprintf(&rules, "name%d\n*.ext%d\n/dir%d/*.tmp\n", i, i, i%10)
-	}
-	list := compileRules([]byte(rules.String()), false)
-	chain := &ruleChain{git: list}
-	ig := newIgnorer(IgnoreOptions{})
-	b.ReportAllocs()
-	for b.Loop() {
-		ig.ignored(chain, "some/directory/further/down/file.go", 28, false)
-	}
-}

@@ -107,13 +107,15 @@ func TestGlob(t *testing.T) {
 }
 
 func TestWalkAllocatesLittle(t *testing.T) {
-	files := make(map[string]string)
-	for i := range 600 {
-		files[fmt.Sprintf("d%d/file%d.txt", i%6, i)] = ""
-	}
-	s := newTestService(t, Options{}, files)
-	for _, unordered := range []bool{false, true} {
-		allocs := testing.AllocsPerRun(3, func() { countFiles(t, s, unordered) })
-		assert.LessOrEqual(t, allocs/600, 2.0)
+	for _, perDir := range []int{100, 5} {
+		files := map[string]string{".gitignore": "*.o\n"}
+		for i := range 600 {
+			files[fmt.Sprintf("%d/d%d/file%d.txt", i/perDir%3, i/perDir, i)] = ""
+		}
+		s := newTestService(t, Options{}, files)
+		for _, unordered := range []bool{false, true} {
+			allocs := testing.AllocsPerRun(3, func() { countFiles(t, s, unordered) })
+			assert.LessOrEqual(t, allocs/600, 2.0, "%d files in a directory, unordered is %v", perDir, unordered)
+		}
 	}
 }
