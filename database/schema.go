@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 	"time"
 )
@@ -232,14 +231,4 @@ func (t *Table) String() string {
 		return b.String()
 	}
 	return t.Kind + " " + t.FullName()
-}
-
-func primaryKey(columns []ColumnInfo) []string {
-	keys := slices.DeleteFunc(slices.Clone(columns), func(c ColumnInfo) bool { return c.PrimaryKey == 0 })
-	slices.SortFunc(keys, func(a, b ColumnInfo) int { return a.PrimaryKey - b.PrimaryKey })
-	names := make([]string, len(keys))
-	for i, k := range keys {
-		names[i] = k.Name
-	}
-	return names
 }

@@ -69,3 +69,38 @@ func TestSchemaAndPlan(t *testing.T) {
 		})
 	}
 }
+
+// TestDefinitions has what a table may have besides columns and keys.
+func TestDefinitions(t *testing.T) {
+	for _, e := range engines() {
+		t.Run(e.name, func(t *testing.T) {
+			db := e.open(t)
+			quote := `"`
+			if e.dialect == database.MySQL {
+				quote = "`"
+			}
+			s := database.New(database.Options{})
+			require.NoError(t, s.Register(database.Provider{Name: "main", DB: db, Dialect: e.dialect}))
+			tables, err := s.Schema(t.Context(), "", database.SchemaFilter{})
+			require.NoError(t, err)
+			require.Empty(t, tables)
+			_, err = db.Exec(strings.ReplaceAll(`CREATE TABLE "Odd Name" ("select" integer CHECK ("select" > 0), price numeric(10,2) UNIQUE,
+				twice numeric(10,2) GENERATED ALWAYS AS (price * 2) STORED)`, `"`, quote))
+			require.NoError(t, err)
+			tables, err = s.Schema(t.Context(), "", database.SchemaFilter{Tables: []string{"odd*"}})
+			require.NoError(t, err)
+			require.Len(t, tables, 1, "seen at once")
+			var names []string
+			for _, c := range tables[0].Columns {
+				names = append(names, c.Name)
+			}
+			assert.Equal(t, []string{"select", "price", "twice"}, names)
+			for _, part := range []string{"CHECK", "UNIQUE", "GENERATED ALWAYS AS", quote + "Odd Name" + quote, quote + "select" + quote} {
+				assert.Contains(t, tables[0].DDL, part)
+			}
+			// The definition is one that the database takes.
+			_, err = db.Exec(strings.ReplaceAll(tables[0].DDL, "Odd Name", "Another"))
+			require.NoError(t, err, tables[0].DDL)
+		})
+	}
+}
