@@ -3,6 +3,7 @@ package aiclient_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"iter"
@@ -17,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tokenring-ai/tokenring-go/aiclient"
+	"github.com/tokenring-ai/tokenring-go/utility/tool"
 )
 
 func hello() *aiclient.Request {
@@ -409,6 +411,32 @@ func TestWithoutStreaming(t *testing.T) {
 
 	_, err = aiclient.Collect(aiclient.Wrap(flaky(1, apiError(aiclient.ClassAuth)), aiclient.WithoutStreaming()).Stream(t.Context(), hello()))
 	assert.ErrorIs(t, err, aiclient.ClassAuth)
+}
+
+// TestAModelOfTextIsToldOfFiles checks that a file which a tool returned does not
+// reach a model that would refuse it.
+func TestAModelOfTextIsToldOfFiles(t *testing.T) {
+	photo := tool.Tool{Name: "photo", Call: func(context.Context, json.RawMessage) (tool.Result, error) {
+		return tool.Result{Text: "click", Media: []tool.Media{{MediaType: "image/png", Data: []byte("x")}}}, nil
+	}}
+	for name, test := range map[string]struct {
+		input []string
+		want  aiclient.ToolResult
+	}{
+		"text only": {[]string{}, aiclient.ToolResult{CallID: "id0", Name: "photo", Text: "click\n[a file of type image/png: this model takes text only]"}},
+		"not known": {nil, aiclient.ToolResult{CallID: "id0", Name: "photo", Text: "click", Files: []aiclient.File{{MediaType: "image/png", Data: []byte("x")}}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			model := replies(calls("photo", ""))
+			c := aiclient.NewConversation(aiclient.Wrap(model, aiclient.WithSpec(aiclient.ModelSpec{Input: test.input, Price: aiclient.Price{Input: 1e6}})),
+				aiclient.ConversationOptions{Tools: []tool.Tool{photo}})
+			turn, err := c.Send(t.Context(), "go")
+			require.NoError(t, err)
+			assert.EqualValues(t, turn.Usage.Input, turn.Cost)
+			assert.Equal(t, test.want, lastResults(model.requests[1].Messages)[0])
+			assert.Len(t, lastResults(c.Messages())[0].Files, 1, "the history keeps it, for another model")
+		})
+	}
 }
 
 func TestWithPrice(t *testing.T) {

@@ -48,13 +48,21 @@ func RulesOf(chat Chat) Rules {
 }
 
 // Rules returns what the model cannot take, as far as the spec knows.
-func (s ModelSpec) Rules() Rules {
-	r := Rules{Name: s.Model().String(), NoTools: s.NoTools, MaxTokens: s.MaxOutput}
-	if s.Input != nil && len(s.Input) == 0 {
+func (s ModelSpec) Rules() Rules { return s.add(Rules{}) }
+
+// add adds to the rules of the model's provider.
+func (s ModelSpec) add(r Rules) Rules {
+	r.Name, r.NoTools = s.Model().String(), r.NoTools || s.NoTools
+	if s.MaxOutput > 0 {
+		r.MaxTokens = s.MaxOutput
+	}
+	if s.textOnly() {
 		r.Media = s.Input
 	}
 	return r
 }
+
+func (s ModelSpec) textOnly() bool { return s.Input != nil && len(s.Input) == 0 }
 
 // Validate explains what of req cannot be sent: what no provider takes, such as
 // a tool call without a result, and what rules forbid. It joins all it finds.

@@ -95,14 +95,15 @@ func TestRulesGoThroughMiddleware(t *testing.T) {
 	var monitor aiclient.Monitor
 	chat := aiclient.Wrap(strict, aiclient.WithRetry(aiclient.RetryOptions{}), monitor.Middleware, aiclient.WithLogging(nil),
 		aiclient.WithCache(1), aiclient.WithRateLimit(aiclient.RateLimit{}), aiclient.WithTimeout(aiclient.Timeouts{Total: time.Minute}),
-		aiclient.WithPrice(aiclient.Price{Input: 1}), aiclient.WithFeatures(aiclient.Features{"seed": "1"}), aiclient.WithoutStreaming())
-	assert.Equal(t, "strict", aiclient.RulesOf(chat).Name)
-	assert.Equal(t, "strict", aiclient.RulesOf(aiclient.Fallback(aiclient.RouteOptions{}, chat, replies())).Name)
+		aiclient.WithSpec(aiclient.ModelSpec{Provider: "p", ID: "m", MaxOutput: 7}), aiclient.WithFeatures(aiclient.Features{"seed": "1"}), aiclient.WithoutStreaming())
+	want := aiclient.Rules{Name: "p:m", NoTools: true, MaxTokens: 7}
+	assert.Equal(t, want, aiclient.RulesOf(chat), "what the provider forbids and what the model does")
+	assert.Equal(t, want, aiclient.RulesOf(aiclient.Fallback(aiclient.RouteOptions{}, chat, replies())))
 	assert.Zero(t, aiclient.RulesOf(replies()))
 
 	req := hello()
 	req.Tools = []tool.Tool{echo()}
 	_, err := aiclient.Wrap(chat, aiclient.WithValidation(aiclient.Rules{})).Generate(t.Context(), req)
 	require.ErrorIs(t, err, aiclient.ClassBadRequest)
-	assert.ErrorContains(t, err, "cannot be sent to strict: tools are not supported")
+	assert.ErrorContains(t, err, "cannot be sent to p:m: tools are not supported")
 }

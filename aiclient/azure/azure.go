@@ -104,7 +104,7 @@ func (p *Provider) Chats(specs ...aiclient.ModelSpec) aiclient.Provider[aiclient
 	out := p.v1.Chats(specs...)
 	out.List = nil
 	out.Open = func(spec aiclient.ModelSpec, features aiclient.Features) (aiclient.Chat, error) {
-		return aiclient.Wrap(p.Chat(spec.ID), aiclient.WithFeatures(features), aiclient.WithPrice(spec.Price)), nil
+		return aiclient.Wrap(p.Chat(spec.ID), aiclient.WithFeatures(features), aiclient.WithSpec(spec)), nil
 	}
 	return out
 }

@@ -117,7 +117,7 @@ func (p *Provider) Chats(specs ...aiclient.ModelSpec) aiclient.Provider[aiclient
 	return aiclient.Provider[aiclient.Chat]{
 		Name: p.name, Models: specs, AnyModel: true, List: p.List, Timeout: transport.ListTimeout, Logger: p.client.Logger,
 		Open: func(spec aiclient.ModelSpec, features aiclient.Features) (aiclient.Chat, error) {
-			return aiclient.Wrap(p.Chat(spec.ID), aiclient.WithFeatures(features), aiclient.WithPrice(spec.Price)), nil
+			return aiclient.Wrap(p.Chat(spec.ID), aiclient.WithFeatures(features), aiclient.WithSpec(spec)), nil
 		},
 	}
 }

@@ -170,7 +170,7 @@ func (p *Provider) chats(open func(string) aiclient.Chat, specs []aiclient.Model
 	out := aiclient.Provider[aiclient.Chat]{
 		Name: p.name, Models: specs, AnyModel: true, Timeout: transport.ListTimeout, Logger: p.client.Logger,
 		Open: func(spec aiclient.ModelSpec, features aiclient.Features) (aiclient.Chat, error) {
-			return aiclient.Wrap(open(spec.ID), aiclient.WithFeatures(features), aiclient.WithPrice(spec.Price)), nil
+			return aiclient.Wrap(open(spec.ID), aiclient.WithFeatures(features), aiclient.WithSpec(spec)), nil
 		},
 	}
 	if !p.dialect.NoModelList {
