@@ -51,10 +51,14 @@ type Change struct {
 
 // Discard forgets all changes.
 func (o *Overlay) Discard() {
-	upper, _ := NewMemory(nil)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.upper, o.deleted = upper, make(map[string]bool)
+	o.discardLocked()
+}
+
+func (o *Overlay) discardLocked() {
+	o.upper, _ = NewMemory(nil)
+	o.deleted = make(map[string]bool)
 }
 
 // hides reports whether base's entry of this name is not seen any more.

@@ -107,6 +107,7 @@ func textDiff(before, after string, old, now []byte) string {
 // overlay keeps all.
 func (o *Overlay) Commit(ctx context.Context, onto WritableProvider) error {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	list, err := o.changes(ctx)
 	for _, c := range list {
 		if err != nil {
@@ -114,11 +115,10 @@ func (o *Overlay) Commit(ctx context.Context, onto WritableProvider) error {
 		}
 		err = o.apply(ctx, onto, c)
 	}
-	o.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("commit overlay: %w", err)
 	}
-	o.Discard()
+	o.discardLocked()
 	return nil
 }
 

@@ -11,11 +11,13 @@ import (
 
 // PatchResult says what a patch did to one file.
 type PatchResult struct {
-	Path    string
-	Kind    ChangeKind
-	Diff    string   // what was really changed
-	Notes   []string // hunks that were found elsewhere or with fuzz
-	newText string
+	Path  string
+	Kind  ChangeKind
+	Diff  string   // what was really changed
+	Notes []string // hunks that were found elsewhere or with fuzz
+
+	before, after string // content
+	mode          fs.FileMode
 }
 
 // filePatch is the part of a unified diff that concerns one file.
@@ -41,7 +43,8 @@ type hunkLine struct {
 // hunk, as in patch(1).
 const maxFuzz = 2
 
-// Patch applies a unified diff to the files that it names, all or none. Line
+// Patch applies a unified diff to the files that it names, all or none: when one
+// cannot be written, those before it get their old content back. Line
 // numbers may be wrong and up to two lines of context at each end may differ,
 // but when a hunk fits in two places equally well it is an error, as is one that
 // fits nowhere. Paths may have the prefixes a/ and b/.
@@ -79,17 +82,46 @@ func (s *Service) patch(ctx context.Context, diff string, write bool) (results [
 	if !write {
 		return results, nil
 	}
-	for i, r := range results {
-		if r.Kind == Deleted {
-			err = s.removeLocked(ctx, r.Path)
-		} else {
-			err = s.writeClean(ctx, r.Path, []byte(r.newText))
-		}
-		if err != nil {
-			return results[:i], fmt.Errorf("patch: %d of %d files were written before this: %w", i, len(results), err)
+	// What is removed goes last, when nothing else can fail any more.
+	var done []PatchResult
+	for _, removes := range []bool{false, true} {
+		for _, r := range results {
+			if removes != (r.Kind == Deleted) {
+				continue
+			}
+			if err := s.putPatched(ctx, r.Path, r.after, removes); err != nil {
+				return s.undoPatch(ctx, done, err)
+			}
+			done = append(done, r)
 		}
 	}
 	return results, nil
+}
+
+// undoPatch restores the files of a patch that could not be written to its end,
+// and returns those that could not be restored.
+func (s *Service) undoPatch(ctx context.Context, done []PatchResult, cause error) (kept []PatchResult, err error) {
+	ctx = context.WithoutCancel(ctx)
+	errs := []error{fmt.Errorf("patch: nothing was changed: %w", cause)}
+	for _, r := range done {
+		err := s.putPatched(ctx, r.Path, r.before, r.Kind == Created)
+		if w, ok := s.tree().provider.(WritableProvider); ok && err == nil && r.Kind == Deleted {
+			err = w.Chmod(ctx, r.Path, r.mode)
+		}
+		if err != nil {
+			kept = append(kept, r)
+			errs = append(errs, fmt.Errorf("but %s stays as the patch made it: %w", r.Path, err))
+		}
+	}
+	return kept, errors.Join(errs...)
+}
+
+// putPatched gives a file its content, or removes it.
+func (s *Service) putPatched(ctx context.Context, name, text string, remove bool) error {
+	if remove {
+		return s.removeLocked(ctx, name)
+	}
+	return s.writeClean(ctx, name, []byte(text))
 }
 
 func (s *Service) removeLocked(ctx context.Context, name string) error {
@@ -132,6 +164,11 @@ func (s *Service) patchFile(ctx context.Context, f filePatch) (PatchResult, erro
 	}
 	if f.newName == "" {
 		r.Kind = Deleted
+		info, err := s.tree().provider.Stat(ctx, clean)
+		if err != nil {
+			return r, fmt.Errorf("patch: %w", err)
+		}
+		r.mode = info.Mode()
 	}
 	if strings.IndexByte(string(data), 0) >= 0 || isUTF16(data) {
 		return r, fmt.Errorf("patch %s: %w", clean, ErrBinary)
@@ -146,7 +183,7 @@ func (s *Service) patchFile(ctx context.Context, f filePatch) (PatchResult, erro
 	if r.Kind == Deleted && text != "" {
 		return r, fmt.Errorf("patch: %s is to be deleted but has lines that the patch does not remove", clean)
 	}
-	r.newText, r.Notes = text, notes
+	r.before, r.after, r.Notes = string(data), text, notes
 	before, after := clean, clean
 	switch r.Kind {
 	case Created:
@@ -154,7 +191,7 @@ func (s *Service) patchFile(ctx context.Context, f filePatch) (PatchResult, erro
 	case Deleted:
 		after = ""
 	}
-	r.Diff = UnifiedDiff(before, after, string(data), text)
+	r.Diff = UnifiedDiff(before, after, r.before, text)
 	if r.Kind != Deleted {
 		err = s.validate(ctx, clean, data, []byte(text))
 	}

@@ -1,10 +1,13 @@
 package filesystem
 
 import (
+	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -118,4 +121,58 @@ func FuzzParsePatch(f *testing.F) {
 			_, _, _ = applyHunks(text, p.hunks)
 		}
 	})
+}
+
+// failingTree is a tree in which some names can be neither written nor removed.
+type failingTree struct {
+	*Memory
+	full map[string]bool
+}
+
+func (f *failingTree) check(name string) error {
+	if f.full[name] {
+		return &fs.PathError{Op: "write", Path: name, Err: syscall.ENOSPC}
+	}
+	return nil
+}
+
+func (f *failingTree) WriteFile(ctx context.Context, name string, data []byte, perm fs.FileMode) error {
+	if err := f.check(name); err != nil {
+		return err
+	}
+	return f.Memory.WriteFile(ctx, name, data, perm)
+}
+
+func (f *failingTree) Remove(ctx context.Context, name string) error {
+	if err := f.check(name); err != nil {
+		return err
+	}
+	return f.Memory.Remove(ctx, name)
+}
+
+func TestPatchOfSeveralFilesIsUndoneWhenOneCannotBeWritten(t *testing.T) {
+	files := map[string]string{"a": "1\n", "b": "1\n", "c": "1\n", "y": "1\n", "z": "1\n"}
+	change, removal := "@@ -1 +1 @@\n-1\n+2\n", "@@ -1 +0,0 @@\n-1\n"
+	diff := "--- a/b\n+++ /dev/null\n" + removal + "--- a/a\n+++ b/a\n" + change + "--- /dev/null\n+++ b/new\n@@ -0,0 +1 @@\n+n\n" +
+		"--- a/y\n+++ /dev/null\n" + removal + "--- a/z\n+++ b/z\n" + change + "--- a/c\n+++ b/c\n" + change
+	for _, fails := range []string{"z", "y"} {
+		m, err := NewMemory(files)
+		require.NoError(t, err)
+		require.NoError(t, m.Chmod(t.Context(), "b", 0o755))
+		s := newTestService(t, Options{Provider: &failingTree{m, map[string]bool{fails: true}}}, nil)
+		r, err := s.Patch(t.Context(), diff)
+		assert.ErrorIs(t, err, syscall.ENOSPC)
+		assert.ErrorContains(t, err, "nothing was changed")
+		assert.Empty(t, r)
+		for name, text := range files {
+			data, err := s.ReadFile(t.Context(), name)
+			require.NoError(t, err)
+			assert.Equal(t, text, string(data), name)
+		}
+		info, err := s.Stat(t.Context(), "b")
+		require.NoError(t, err)
+		assert.EqualValues(t, 0o755, info.Mode(), "the mode comes back too")
+		_, err = s.Stat(t.Context(), "new")
+		assert.ErrorIs(t, err, fs.ErrNotExist)
+	}
 }
