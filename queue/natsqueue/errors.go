@@ -10,8 +10,9 @@ import (
 
 // Errors of the engine. They come wrapped with what was tried.
 var (
-	// ErrUnavailable says that the stream gave no answer within Options.Wait.
-	// Whether the call took effect is not known.
+	// ErrUnavailable says that the stream gave no answer within Options.Wait, or a
+	// second after the call's context ended. Whether the call took effect is not
+	// known.
 	ErrUnavailable = errors.New("stream is not available")
 	// ErrNoSpace says that the stream or the server's storage is full. Nothing was
 	// changed, and the same call may succeed once there is room. A server that is at

@@ -12,7 +12,7 @@ import (
 
 // Redrive implements [queue.Queue].
 func (q *Queue) Redrive(ctx context.Context, ids ...string) (n int, err error) {
-	err = q.do(ctx, immediate, overhead*max(1, len(ids)), func(t *txn) (bool, error) {
+	err = q.do(ctx, &op{size: overhead * max(1, len(ids)), run: func(t *txn) (bool, error) {
 		var found []*entry
 		seen := map[*entry]bool{}
 		if len(ids) == 0 {
@@ -50,7 +50,7 @@ func (q *Queue) Redrive(ctx context.Context, ids ...string) (n int, err error) {
 		}
 		n = len(found)
 		return true, nil
-	})
+	}})
 	if err != nil {
 		return 0, err
 	}
@@ -59,7 +59,7 @@ func (q *Queue) Redrive(ctx context.Context, ids ...string) (n int, err error) {
 
 // Remove implements [queue.Queue].
 func (q *Queue) Remove(ctx context.Context, ids ...string) error {
-	return q.do(ctx, immediate, overhead*len(ids), func(t *txn) (bool, error) {
+	return q.do(ctx, &op{size: overhead * len(ids), run: func(t *txn) (bool, error) {
 		for _, id := range ids {
 			switch e := t.s.ids[id]; {
 			case e == nil:
@@ -74,12 +74,12 @@ func (q *Queue) Remove(ctx context.Context, ids ...string) error {
 			}
 		}
 		return true, nil
-	})
+	}})
 }
 
 // look runs an operation that changes nothing.
 func (q *Queue) look(ctx context.Context, run func(t *txn) error) error {
-	return q.do(ctx, immediate, 0, func(t *txn) (bool, error) { return true, run(t) })
+	return q.do(ctx, &op{run: func(t *txn) (bool, error) { return true, run(t) }})
 }
 
 // Peek implements [queue.Queue].
@@ -172,7 +172,7 @@ func (q *Queue) Paused(ctx context.Context) (paused bool, err error) {
 
 // WaitEmpty implements [queue.Queue].
 func (q *Queue) WaitEmpty(ctx context.Context) error {
-	return q.do(ctx, emptying, 0, func(t *txn) (bool, error) { return t.s.len() == 0, nil })
+	return q.do(ctx, &op{kind: emptying, run: func(t *txn) (bool, error) { return t.s.len() == 0, nil }})
 }
 
 // Drain implements [queue.Queue]. The refusal is for this handle only.

@@ -3,6 +3,7 @@ package natsqueue
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tokenring-ai/tokenring-go/queue"
@@ -28,15 +29,16 @@ func (q *Queue) Enqueue(ctx context.Context, items ...queue.Item) ([]string, err
 		}
 		return nil, err
 	}
+	items = slices.Clone(items)
 	var ids []string
-	err := q.do(ctx, enqueuing, size, func(t *txn) (bool, error) {
+	err := q.do(ctx, &op{kind: enqueuing, size: size, run: func(t *txn) (bool, error) {
 		var err error
 		ids, err = t.enqueue(items)
 		if full, ok := err.(*queue.FullError); ok && q.opts.Overflow == queue.Block && full.Items <= full.Capacity {
 			return false, nil
 		}
 		return true, err
-	})
+	}})
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +164,10 @@ func (t *txn) next() *entry {
 
 func (q *Queue) receive(ctx context.Context, kind opKind) (queue.Delivery, error) {
 	var d queue.Delivery
-	err := q.do(ctx, kind, overhead, func(t *txn) (bool, error) {
+	err := q.do(ctx, &op{kind: kind, size: overhead, undo: func(t *txn) (bool, error) {
+		t.takeBack(d.Lease)
+		return true, nil
+	}, run: func(t *txn) (bool, error) {
 		e := t.next()
 		if e == nil {
 			if kind == immediate {
@@ -172,11 +177,21 @@ func (q *Queue) receive(ctx context.Context, kind opKind) (queue.Delivery, error
 		}
 		d = queue.Delivery{Item: e.item(), Lease: queue.Lease{ID: e.body.ID, Token: uint64(e.token)}, LeaseFor: q.opts.Lease}
 		return true, nil
-	})
+	}})
 	if err != nil {
 		return queue.Delivery{}, err
 	}
 	return d, nil
+}
+
+// takeBack ends the lease of a delivery that nobody got, as if it had not been.
+func (t *txn) takeBack(lease queue.Lease) {
+	if e := t.s.held(lease); e != nil {
+		m := e.meta
+		m.state, m.due, m.token, m.available = ready, 0, 0, t.now
+		m.attempts--
+		t.update(e, m)
+	}
 }
 
 // Receive implements [queue.Queue].
@@ -191,14 +206,14 @@ func (q *Queue) TryReceive(ctx context.Context) (queue.Delivery, error) {
 
 // held runs an operation on the item that a lease is for.
 func (q *Queue) held(ctx context.Context, what string, lease queue.Lease, size int, run func(t *txn, e *entry)) error {
-	return q.do(ctx, immediate, overhead+size, func(t *txn) (bool, error) {
-		e := t.s.ids[lease.ID]
-		if e == nil || e.state != leased || uint64(e.token) != lease.Token {
+	return q.do(ctx, &op{size: overhead + size, run: func(t *txn) (bool, error) {
+		e := t.s.held(lease)
+		if e == nil {
 			return true, fmt.Errorf("%s %q: %w: it ran out or was settled before", what, lease.ID, queue.ErrLeaseLost)
 		}
 		run(t, e)
 		return true, nil
-	})
+	}})
 }
 
 // Ack implements [queue.Queue].

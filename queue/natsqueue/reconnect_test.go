@@ -1,6 +1,7 @@
 package natsqueue_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -82,4 +83,37 @@ func TestReplicas(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "kept", d.Item.ID)
 	require.NoError(t, five.Ack(t.Context(), d.Lease))
+}
+
+// TestContextEndsWithoutAnswer has calls on their way when the server goes: they
+// end soon after their context, and what was delivered to nobody is given back.
+func TestContextEndsWithoutAnswer(t *testing.T) {
+	t.Parallel()
+	p := &place{t: t, opts: server.Options{Host: "127.0.0.1", Port: freePorts(t, 1)[0], JetStream: true, NoLog: true, NoSigs: true, StoreDir: t.TempDir()}}
+	p.start()
+	defer func() { p.stop() }()
+	q := connect(t, p.s.ClientURL(), natsqueue.Options{Options: queue.Options{MaxAttempts: 1, Lease: time.Hour}, Wait: time.Hour})
+	_, err := q.Enqueue(t.Context(), queue.Item{ID: "a", Key: "k"}, queue.Item{ID: "b", Key: "k"})
+	require.NoError(t, err)
+	p.stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	_, err = q.Receive(ctx)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorIs(t, err, natsqueue.ErrUnavailable)
+	_, err = q.Enqueue(ctx, queue.Item{})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.Less(t, time.Since(began), 30*time.Second)
+	p.start()
+	for _, want := range []string{"a", "b"} {
+		d, err := q.Receive(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, want, d.Item.ID)
+		assert.Equal(t, 1, d.Item.Attempts)
+		require.NoError(t, q.Ack(t.Context(), d.Lease))
+	}
+	d, err := q.Depth(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, queue.Depth{}, d)
 }

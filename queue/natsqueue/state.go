@@ -173,6 +173,14 @@ func (s *state) link(e *entry) {
 	}
 }
 
+// held returns the item that a lease is for, or nil when it is not any more.
+func (s *state) held(lease queue.Lease) *entry {
+	if e := s.ids[lease.ID]; e != nil && e.state == leased && uint64(e.token) == lease.Token {
+		return e
+	}
+	return nil
+}
+
 // keyNext returns the first unfinished item of a key.
 func (s *state) keyNext(key string) *entry {
 	if k := s.keys[key]; k != nil && key != "" {

@@ -5,41 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/tokenring-ai/tokenring-go/queue"
-)
-
-// opKind tells operations that may have to wait apart: those of a kind wait in
-// line.
-type opKind uint8
-
-const (
-	immediate opKind = iota // never waits
-	receiving
-	enqueuing
-	emptying
-)
-
-// op is one call on its way to the writer.
-type op struct {
-	kind opKind
-	size int // bytes that it may add to the transaction
-	// run does the work within a transaction. It reports false when it has to
-	// wait; then it has changed nothing.
-	run func(t *txn) (done bool, err error)
-
-	state    atomic.Int32
-	canceled atomic.Bool // the caller's context has ended
-	done     chan error
-}
-
-// The states of an op: whoever moves it from waiting decides its fate.
-const (
-	opWaiting int32 = iota
-	opClaimed       // the writer runs it; its outcome counts
-	opGone          // the caller gave up
 )
 
 const (
@@ -48,55 +16,6 @@ const (
 	purgeEvery = 4096     // messages between purges, and
 	purgeBytes = 8 << 20  // bytes
 )
-
-var errCanceled = fmt.Errorf("natsqueue: %w", context.Canceled)
-
-// do hands an operation to the writer and waits for its outcome.
-func (q *Queue) do(ctx context.Context, kind opKind, size int, run func(*txn) (bool, error)) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if q.ctx.Err() != nil {
-		return queue.ErrClosed
-	}
-	o := &op{kind: kind, size: size, run: run, done: make(chan error, 1)}
-	select {
-	case q.ops <- o:
-	case <-q.ctx.Done():
-		return queue.ErrClosed
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	outcome := func() error {
-		select {
-		case err := <-o.done:
-			return err
-		case <-q.ended: // the op may have been sent after the last transaction
-			select {
-			case err := <-o.done:
-				return err
-			default:
-				return queue.ErrClosed
-			}
-		}
-	}
-	select {
-	case err := <-o.done:
-		return err
-	case <-q.ended:
-		return outcome()
-	case <-ctx.Done():
-	}
-	o.canceled.Store(true)
-	if o.state.CompareAndSwap(opWaiting, opGone) {
-		return ctx.Err()
-	}
-	// The writer has it: whether it happened is known when that is through.
-	if err := outcome(); err != errCanceled {
-		return err
-	}
-	return ctx.Err()
-}
 
 func (q *Queue) loop() {
 	defer close(q.ended)
@@ -187,22 +106,22 @@ func (q *Queue) serve(fresh []*op) {
 			err = fmt.Errorf("queue %s: %w", q.log.name, err)
 		}
 		for _, o := range slices.Concat(immediates, q.waiting) {
-			if o.state.Swap(opGone) != opGone {
-				o.done <- err
-			}
+			o.finish(err)
 		}
 		q.waiting = nil
 		return
 	}
 	t.report() // first, so that a caller finds its own call in the counters
+	var undone []*op
 	for _, o := range claimed {
 		if failed, finished := outcome[o]; finished {
-			o.done <- failed
+			if !o.finish(failed) && failed == nil && o.undo != nil {
+				undone = append(undone, &op{run: o.undo, done: make(chan error, 1)})
+			}
 			continue
 		}
 		// It waits on, unless its caller has meanwhile given up.
-		o.state.Store(opWaiting)
-		if o.canceled.Load() && o.state.CompareAndSwap(opWaiting, opGone) {
+		if o.state.CompareAndSwap(opClaimed, opWaiting) && o.canceled.Load() && o.state.CompareAndSwap(opWaiting, opGone) {
 			o.done <- errCanceled
 		}
 	}
@@ -211,6 +130,9 @@ func (q *Queue) serve(fresh []*op) {
 		return finished || o.state.Load() == opGone
 	})
 	q.tidy()
+	if len(undone) > 0 {
+		q.serve(undone)
+	}
 }
 
 // transact decides operations on the latest state, until the log takes what was
@@ -222,7 +144,9 @@ func (q *Queue) transact(immediates []*op, claim func(*op) bool) (map[*op]error,
 		t := q.begin()
 		t.advance()
 		for _, o := range immediates {
-			_, outcome[o] = o.run(t)
+			if done, err := o.decide(t); done {
+				outcome[o] = err
+			}
 		}
 		t.serveWaiting(claim, outcome)
 		if !t.changed() {
@@ -289,7 +213,7 @@ func (t *txn) serveWaiting(claim func(*op) bool, outcome map[*op]error) {
 			if _, finished := outcome[o]; finished || stuck[o.kind] || size > 0 && size+o.size > t.q.budget || !claim(o) {
 				continue
 			}
-			done, err := o.run(t)
+			done, err := o.decide(t)
 			if done || err != nil {
 				outcome[o] = err
 				size += o.size
