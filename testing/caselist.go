@@ -3,9 +3,11 @@ package testing
 import "strings"
 
 const (
-	// caseBytes bounds what is kept of the cases of one run that passed, and
-	// again of those that failed, whatever a command prints: about 10,000 cases.
+	// caseBytes bounds what is kept of the cases of one run that passed, whatever
+	// a command prints: about 10,000 cases. badBytes bounds those that failed, and
+	// again those that run.
 	caseBytes = 2 << 20
+	badBytes  = 1 << 20
 
 	// caseOutput is how much is kept of one test's output.
 	caseOutput = 16 << 10
@@ -13,7 +15,7 @@ const (
 	// maxName bounds the names of tests. They are kept several times.
 	maxName = 1 << 10
 
-	caseOverhead = 160 // bytes of a Case beside its text
+	caseOverhead = 200 // bytes of a Case, and of what leads to it, beside its text
 )
 
 // caseList collects the cases of a run within bounds, and counts all.
@@ -29,19 +31,19 @@ func (l *caseList) add(c Case) bool {
 	l.total++
 	c.Suite, c.Name = clipName(c.Suite), clipName(c.Name)
 	size := caseOverhead + len(c.Suite) + len(c.Name)
-	used := &l.passing
+	used, limit := &l.passing, caseBytes
 	if c.Status.Bad() {
 		l.failed++
-		used = &l.bad
+		used, limit = &l.bad, badBytes
 		const note = 64 // says how much is missing
-		if room := caseBytes - *used - size; len(c.Output) > room {
+		if room := limit - *used - size; len(c.Output) > room {
 			if c.Output, _ = bound(c.Output, 0, max(room-note, 0)); len(c.Output) > room {
 				c.Output = ""
 			}
 		}
 		size += len(c.Output)
 	}
-	if *used+size > caseBytes {
+	if *used+size > limit {
 		return false
 	}
 	*used += size

@@ -77,7 +77,7 @@ func (g *goReader) line(line []byte) {
 // remembered: then only their end counts.
 func (g *goReader) begin(key goKey) *text.HeadTail {
 	out := g.open[key]
-	if size := keySize(key); out == nil && g.held+size <= caseBytes {
+	if size := keySize(key); out == nil && g.held+size <= badBytes {
 		g.held += size
 		out = text.NewHeadTail(caseOutput)
 		g.open[key] = out
@@ -93,7 +93,7 @@ func keySize(key goKey) int { return caseOverhead + len(key.pkg) + len(key.test)
 
 // print keeps what a test says, as far as there is room for it beside the others.
 func (g *goReader) print(out *text.HeadTail, said string) {
-	if out == nil || g.held+len(said) > caseBytes {
+	if out == nil || g.held+len(said) > badBytes {
 		return
 	}
 	before := min(out.Len(), caseOutput)
@@ -162,6 +162,9 @@ func (g *goReader) end() {
 				continue
 			}
 			g.bad[key.pkg] = true
+			if key.test != "" {
+				g.close(key)
+			}
 			g.tests.add(Case{Suite: key.pkg, Name: key.test, Status: Failed, Output: out.String() + "(did not finish)\n"})
 		}
 	}

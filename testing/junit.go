@@ -80,7 +80,7 @@ type junitProblem struct {
 // ReadJUnit reads the test cases of a JUnit XML report, whatever suites they are
 // nested in. Of a report that breaks off it returns the cases before the break,
 // with an error; of millions of cases the first, and the first that failed,
-// within 4 MiB.
+// within 3 MiB.
 func ReadJUnit(r io.Reader) ([]Case, error) {
 	var list caseList
 	err := list.readJUnit(r)

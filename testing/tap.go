@@ -39,7 +39,7 @@ const maxDepth = 32
 
 // ReadTAP reads the test points of output in the Test Anything Protocol, versions
 // 12 to 14. A plan that is not kept and a bail out are failing cases. Of millions
-// of points it returns the first, and the first that failed, within 4 MiB.
+// of points it returns the first, and the first that failed, within 3 MiB.
 func ReadTAP(r io.Reader) ([]Case, error) {
 	t := newReader(FormatTAP, Request{}).(*tapReader)
 	buf := make([]byte, 32<<10)
