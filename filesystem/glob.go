@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -57,9 +58,14 @@ func (s *Service) Glob(ctx context.Context, pattern string, opts GlobOptions) it
 // pathGlob is a pattern prepared for a walk.
 type pathGlob struct {
 	pattern string
-	base    string   // the directory that contains every match
-	parts   []string // components up to the first that may span directories
-	open    bool     // what lies deeper than parts may match
+	base    string // the directory that contains every match
+	ways    []globWay
+}
+
+// globWay tells which directories may contain a match.
+type globWay struct {
+	parts []string // components up to the first that may span directories
+	open  bool     // what lies deeper than parts may match
 }
 
 func newPathGlob(pattern string) (*pathGlob, error) {
@@ -72,29 +78,77 @@ func newPathGlob(pattern string) (*pathGlob, error) {
 	}
 	g := &pathGlob{pattern: clean}
 	g.base, _ = doublestar.SplitPattern(clean)
-	for part := range strings.SplitSeq(clean, "/") {
-		if strings.Contains(part, "**") || strings.ContainsAny(part, "{}") {
-			g.open = true
-			break
+	for _, p := range expandBraces(clean) {
+		var way globWay
+		for part := range strings.SplitSeq(p, "/") {
+			if way.open = strings.Contains(part, "**") || strings.ContainsAny(part, "{}"); way.open {
+				break
+			}
+			way.parts = append(way.parts, part)
 		}
-		g.parts = append(g.parts, part)
+		g.ways = append(g.ways, way)
 	}
 	return g, nil
+}
+
+// maxBraces bounds the patterns that one with braces stands for.
+const maxBraces = 64
+
+// expandBraces returns the patterns without braces that a valid one stands for,
+// or the pattern itself when they are too many or quoting makes it hard to tell.
+func expandBraces(pattern string) []string {
+	if strings.ContainsAny(pattern, `[\`) {
+		return []string{pattern}
+	}
+	list := []string{pattern}
+	for i := 0; i < len(list); {
+		before, rest, ok := strings.Cut(list[i], "{")
+		if !ok {
+			i++
+			continue
+		}
+		var options []string
+		depth, from, end := 1, 0, 0
+		for ; depth > 0 && end < len(rest); end++ {
+			switch rest[end] {
+			case '{':
+				depth++
+			case '}':
+				depth--
+			}
+			if depth == 0 || depth == 1 && rest[end] == ',' {
+				options = append(options, rest[from:end])
+				from = end + 1
+			}
+		}
+		if depth > 0 || len(list)+len(options) > maxBraces {
+			return []string{pattern}
+		}
+		for j, option := range options {
+			options[j] = before + option + rest[end:]
+		}
+		list = slices.Replace(list, i, i+1, options...)
+	}
+	return list
 }
 
 func (g *pathGlob) match(name string) bool { return doublestar.MatchUnvalidated(g.pattern, name) }
 
 // below reports whether something in the directory may match.
 func (g *pathGlob) below(dir string) bool {
+	return slices.ContainsFunc(g.ways, func(w globWay) bool { return w.below(dir) })
+}
+
+func (w globWay) below(dir string) bool {
 	i := 0
 	for part := range strings.SplitSeq(dir, "/") {
-		if i == len(g.parts) {
-			return g.open
+		if i == len(w.parts) {
+			return w.open
 		}
-		if !doublestar.MatchUnvalidated(g.parts[i], part) {
+		if !doublestar.MatchUnvalidated(w.parts[i], part) {
 			return false
 		}
 		i++
 	}
-	return i < len(g.parts) || g.open
+	return i < len(w.parts) || w.open
 }

@@ -1,7 +1,6 @@
 package filesystem
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -189,30 +188,79 @@ func (c ignoreCase) write(t testing.TB, dir string) {
 	}
 }
 
+// newRepository makes as much of a repository as git needs to know one.
+func newRepository(t testing.TB, dir string, ignoreCase bool) {
+	for _, d := range []string{"info", "objects", "refs"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, ".git", d), 0o755))
+	}
+	config := fmt.Sprintf("[core]\n\trepositoryformatversion = 0\n\tignorecase = %v\n", ignoreCase)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, ".git", "HEAD"), []byte("ref: refs/heads/main\n"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, ".git", "config"), []byte(config), 0o644))
+}
+
+const ignoreSeed = 20260701
+
+// Each case is a repository of its own.
 func TestIgnoreEqualsGit(t *testing.T) {
 	git := needGit(t)
 	cases := 40
 	if long() {
 		cases = 10_000
 	}
-	seed := uint64(20260701)
 	base := t.TempDir()
 	for i := range cases {
-		r := rand.New(rand.NewPCG(seed, uint64(i)))
-		c := generateIgnoreCase(r)
+		c := generateIgnoreCase(rand.New(rand.NewPCG(ignoreSeed, uint64(i))))
 		dir := filepath.Join(base, fmt.Sprint(i))
-		require.NoError(t, os.MkdirAll(filepath.Join(dir, ".git", "info"), 0o755))
-		for name, content := range map[string]string{"HEAD": "ref: refs/heads/main\n", "config": "[core]\n\trepositoryformatversion = 0\n\tignorecase = " + fmt.Sprint(i%5 == 0) + "\n"} {
-			require.NoError(t, os.WriteFile(filepath.Join(dir, ".git", name), []byte(content), 0o644))
-		}
-		for _, d := range []string{"objects", "refs"} {
-			require.NoError(t, os.MkdirAll(filepath.Join(dir, ".git", d), 0o755))
-		}
+		newRepository(t, dir, i%5 == 0)
 		c.write(t, dir)
 		if !compareWithGit(t, git, dir, c, i) {
 			return
 		}
 		require.NoError(t, os.RemoveAll(dir))
+	}
+}
+
+// Many cases stand side by side in one repository, which git judges at once, so
+// that every run of the test compares at least 10,000 paths.
+func TestIgnoreEqualsGitInManyTrees(t *testing.T) {
+	git := needGit(t)
+	repositories, trees := 5, 150
+	if long() {
+		repositories = 70 // 10,500 trees
+	}
+	judged := 0
+	for n := range repositories {
+		r := rand.New(rand.NewPCG(ignoreSeed+1, uint64(n)))
+		all := generateIgnoreCase(r) // with rules above and beside all others
+		for i := range trees {
+			all.add(fmt.Sprintf("tree%d/", i), generateIgnoreCase(r))
+		}
+		dir := t.TempDir()
+		newRepository(t, dir, n%5 == 0)
+		all.write(t, dir)
+		if !compareWithGit(t, git, dir, all, n) {
+			return
+		}
+		judged += len(all.dirs) + len(all.files)
+		require.NoError(t, os.RemoveAll(dir))
+	}
+	assert.GreaterOrEqual(t, judged, 10_000)
+}
+
+// add puts another case into a directory of this one. Rules for a whole
+// repository stay away.
+func (c *ignoreCase) add(prefix string, other ignoreCase) {
+	c.dirs = append(c.dirs, strings.TrimSuffix(prefix, "/"))
+	for _, d := range other.dirs {
+		c.dirs = append(c.dirs, prefix+d)
+	}
+	for _, f := range other.files {
+		c.files = append(c.files, prefix+f)
+	}
+	for name, text := range other.rules {
+		if !strings.HasPrefix(name, ".git/") {
+			c.rules[prefix+name] = text
+		}
 	}
 }
 
@@ -232,7 +280,7 @@ func compareWithGit(t *testing.T, git func(dir, stdin string, args ...string) st
 		got, err := s.Ignored(t.Context(), p)
 		require.NoError(t, err)
 		if got != want[p] {
-			t.Errorf("case %d: %q: ignored is %v, git says %v\n%s", number, p, got, want[p], c.describe())
+			t.Errorf("case %d: %q: ignored is %v, git says %v\n%s", number, p, got, want[p], c.describe(p))
 			return false
 		}
 	}
@@ -251,14 +299,16 @@ func compareWithGit(t *testing.T, git func(dir, stdin string, args ...string) st
 	}
 	slices.Sort(files)
 	slices.Sort(walked)
-	return assert.Equal(t, files, walked, "case %d: files that are not ignored\n%s", number, c.describe())
+	return assert.Equal(t, files, walked, "case %d: files that are not ignored", number)
 }
 
-func (c ignoreCase) describe() string {
-	var b bytes.Buffer
-	for name, text := range c.rules {
-		fmt.Fprintf(&b, "%s: %q\n", name, text)
+// describe shows the rules on the way to a path.
+func (c ignoreCase) describe(name string) string {
+	var b strings.Builder
+	for file, text := range c.rules {
+		if dir := path.Dir(file); dir == "." || dir == ".git/info" || strings.HasPrefix(name, dir+"/") {
+			fmt.Fprintf(&b, "%s: %q\n", file, text)
+		}
 	}
-	fmt.Fprintf(&b, "dirs %q\nfiles %q\n", c.dirs, c.files)
 	return b.String()
 }

@@ -177,4 +177,9 @@ func TestLargeTree(t *testing.T) {
 	names, errs := s.List(t.Context(), ListOptions{})
 	assert.Empty(t, errs)
 	assert.Len(t, names, dirs*1000)
+	require.NoError(t, s.WriteFile(t.Context(), "d2/e2/500", []byte("needle")))
+	r, err := s.Search(t.Context(), Query{Patterns: []string{"needle"}})
+	require.NoError(t, err)
+	assert.Equal(t, "d2/e2/500:1:needle\n", r.String())
+	assert.Equal(t, dirs*1000, r.Searched)
 }

@@ -25,6 +25,8 @@ func TestSearch(t *testing.T) {
 		"bin":       "two\x00",
 		"late":      strings.Repeat("x\n", 40_000) + "two\n\x00 two\n",
 		"utf16.txt": "\xff\xfet\x00w\x00o\x00\n\x00",
+		"utf16be":   "\xfe\xff\x00a\x00\n\xd8\x3d\xde\x00\x00b", // with a surrogate pair
+		"bom":       "\xef\xbb\xbfmarked\n",
 		"bad.txt":   "caf\xe9 two\n",
 		"empty":     "",
 		"nonl":      "two",
@@ -37,6 +39,8 @@ func TestSearch(t *testing.T) {
 		{"literal", Query{Patterns: []string{"three"}}, "a.txt:2:TWO three\n"},
 		{"first line, last line", Query{Patterns: []string{"one", "four"}}, "a.txt:1:one two\na.txt:4:four\n"},
 		{"everywhere", Query{Patterns: []string{"two"}}, "a.txt:1:one two\nb/c.go:1:func two() {}\nb/c.go:2:var twofold = 2\nb/c.go:3:x_two two-x\nbad.txt:1:caf\xe9 two\nlate:40001:two\nnonl:1:two\nutf16.txt:1:two\n"},
+		{"UTF-16, big endian", Query{Patterns: []string{"\U0001f600b"}}, "utf16be:2:\U0001f600b\n"},
+		{"behind a byte order mark", Query{Patterns: []string{"^marked"}, Regexp: true}, "bom:1:marked\n"},
 		{"word", Query{Patterns: []string{"two"}, Word: true, Dir: "b"}, "b/c.go:1:func two() {}\nb/c.go:3:x_two two-x\n"},
 		{"fold", Query{Patterns: []string{"TwO"}, Case: CaseInsensitive, Dir: "a.txt"}, "a.txt:1:one two\na.txt:2:TWO three\n"},
 		{"fold beyond ASCII", Query{Patterns: []string{"k"}, Case: CaseInsensitive, Dir: "b/d.py"}, "b/d.py:1:KELVIN \u212a sign\n"},
@@ -56,7 +60,7 @@ func TestSearch(t *testing.T) {
 		{"context apart", Query{Patterns: []string{"one", "four"}, After: 1, Dir: "a.txt"}, "a.txt:1:one two\na.txt-2-TWO three\n--\na.txt:4:four\n"},
 		{"multiline", Query{Patterns: []string{`three\s+four`}, Regexp: true, Multiline: true}, "a.txt:2:TWO three\na.txt:3:\na.txt:4:four\n"},
 		{"names", Query{Patterns: []string{"two"}, Detail: DetailNames, Dir: "b"}, "b/c.go (3)\n"},
-		{"nothing", Query{Patterns: []string{"nowhere"}}, "nothing found in 9 files"},
+		{"nothing", Query{Patterns: []string{"nowhere"}}, "nothing found in 11 files"},
 	} {
 		t.Run(c.name, func(t *testing.T) { assert.Equal(t, c.want, searchText(t, s, c.q)) })
 	}

@@ -3,9 +3,11 @@ package filesystem
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -104,6 +106,51 @@ func TestGlob(t *testing.T) {
 		dirs = append(dirs, name)
 	}
 	assert.Equal(t, []string{"cmd/x", "cmd/y"}, dirs)
+}
+
+// recordingTree notes which directories are read.
+type recordingTree struct {
+	*Memory
+	read []string
+}
+
+func (r *recordingTree) ReadDir(ctx context.Context, name string) ([]fs.DirEntry, error) {
+	r.read = append(r.read, name)
+	return r.Memory.ReadDir(ctx, name)
+}
+
+func TestGlobReadsOnlyWhatCanMatch(t *testing.T) {
+	m, err := NewMemory(map[string]string{
+		"a.go": "", "cmd/w/x.go": "", "cmd/x/x.go": "", "cmd/x/deep/x.go": "", "cmd/y/z/x.go": "", "cmd/y/q/x.go": "", "pkg/p/x.go": "", "docs/d.md": "",
+	})
+	require.NoError(t, err)
+	tree := &recordingTree{Memory: m}
+	s := newTestService(t, Options{Provider: tree}, nil)
+	for _, c := range []struct {
+		pattern     string
+		found, read []string
+	}{
+		{"*.go", []string{"a.go"}, []string{"."}},
+		{"cmd/*/x.go", []string{"cmd/w/x.go", "cmd/x/x.go"}, []string{"cmd", "cmd/w", "cmd/x", "cmd/y"}},
+		{"cmd/{x,y/z}/*.go", []string{"cmd/x/x.go", "cmd/y/z/x.go"}, []string{"cmd", "cmd/x", "cmd/y", "cmd/y/z"}},
+		{"{cmd/x,pkg}/**/*.go", []string{"cmd/x/deep/x.go", "cmd/x/x.go", "pkg/p/x.go"}, []string{".", "cmd", "cmd/x", "cmd/x/deep", "pkg", "pkg/p"}},
+		{"{docs,{p,q}kg}/*/x.go", []string{"pkg/p/x.go"}, []string{".", "docs", "pkg", "pkg/p"}},
+		{"cmd/y{/q,}/x.go", []string{"cmd/y/q/x.go"}, []string{"cmd", "cmd/y", "cmd/y/q"}},
+		{"nowhere/*.go", nil, nil},
+		{"{cmd,[p]kg}/p/*.go", []string{"pkg/p/x.go"}, []string{".", "cmd", "cmd/w", "cmd/x", "cmd/x/deep", "cmd/y", "cmd/y/q", "cmd/y/z", "docs", "pkg", "pkg/p"}},
+	} {
+		tree.read = nil
+		var found []string
+		for name, err := range s.Glob(t.Context(), c.pattern, GlobOptions{}) {
+			require.NoError(t, err)
+			found = append(found, name)
+		}
+		slices.Sort(tree.read)
+		assert.Equal(t, c.found, found, c.pattern)
+		assert.Equal(t, c.read, tree.read, c.pattern)
+	}
+	assert.Len(t, expandBraces("{a,b}{a,b}{a,b}{a,b}{a,b}"), 32)
+	assert.Len(t, expandBraces(strings.Repeat("{a,b}", 30)), 1, "not all of them")
 }
 
 func TestWalkAllocatesLittle(t *testing.T) {

@@ -1,9 +1,11 @@
 package filesystemtest
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"testing/fstest"
 
@@ -136,6 +138,27 @@ func TestOverlayCommitsAndDiscards(t *testing.T) {
 	require.NoError(t, o.RemoveAll(ctx, "moved"))
 	o.Discard()
 	assert.Equal(t, "gamma", read(t, o, "moved/sub/c.txt"))
+}
+
+// What is written while changes are committed is in the base or still above it.
+func TestOverlayLosesNoWriteBesideACommit(t *testing.T) {
+	base := openMemory(t, nil).(*filesystem.Memory)
+	o := filesystem.NewOverlay(base)
+	var group sync.WaitGroup
+	for w := range 3 {
+		group.Go(func() {
+			for i := range 100 {
+				assert.NoError(t, o.WriteFile(t.Context(), fmt.Sprintf("d%d/f%d", w, i), []byte("x"), 0o644))
+			}
+		})
+	}
+	for range 100 {
+		require.NoError(t, o.Commit(t.Context(), base))
+	}
+	group.Wait()
+	for w := range 3 {
+		assert.Len(t, names(t, o, fmt.Sprint("d", w)), 100)
+	}
 }
 
 func TestServiceFollowsTheSelection(t *testing.T) {
