@@ -20,6 +20,7 @@ type request struct {
 	Tools         []map[string]any  `json:"tools,omitempty"`
 	ToolChoice    map[string]any    `json:"tool_choice,omitempty"`
 	Thinking      map[string]any    `json:"thinking,omitempty"`
+	OutputConfig  map[string]any    `json:"output_config,omitempty"`
 	Temperature   *float64          `json:"temperature,omitempty"`
 	TopP          *float64          `json:"top_p,omitempty"`
 	TopK          *int64            `json:"top_k,omitempty"`
@@ -78,6 +79,7 @@ type encoder struct {
 	out        request
 	warnings   []string
 	outputTool string
+	thinks     bool            // the model will think
 	marks      []*contentBlock // of messages, in order
 	ids        transport.CallIDs
 }
@@ -116,46 +118,6 @@ func (e *encoder) encode(stream bool) ([]byte, error) {
 	return transport.Body(e.out, req.Options[provider.name])
 }
 
-// budgets are the tokens of thinking that an effort stands for.
-var budgets = map[string]int64{
-	"minimal": 1024, "low": 4096, "medium": 10240, "high": 24576, "xhigh": 32768, "max": 32768,
-}
-
-// minBudget is the smallest budget that the API takes.
-const minBudget = 1024
-
-func (e *encoder) thinking() {
-	r, reply := e.req.Reasoning, e.chat.provider.defaultMaxTokens(e.chat.model)
-	budget := r.Budget
-	if budget == 0 && r.Effort != "" && r.Effort != "none" {
-		if budget = budgets[r.Effort]; budget == 0 {
-			budget = budgets["medium"]
-			e.warn("unknown reasoning effort %q: thinking with %d tokens", r.Effort, budget)
-		}
-	}
-	if budget <= 0 {
-		if e.out.MaxTokens == 0 {
-			e.out.MaxTokens = reply
-		}
-		return
-	}
-	budget = max(budget, minBudget)
-	switch {
-	case e.out.MaxTokens == 0:
-		e.out.MaxTokens = budget + reply
-	case e.out.MaxTokens <= minBudget:
-		e.warn("no thinking: it needs more than %d tokens and the reply is bounded to %d", minBudget, e.out.MaxTokens)
-		return
-	case budget >= e.out.MaxTokens:
-		budget = max(minBudget, e.out.MaxTokens/2)
-	}
-	e.out.Thinking = map[string]any{"type": "enabled", "budget_tokens": budget}
-	if e.out.Temperature != nil || e.out.TopK != nil {
-		e.out.Temperature, e.out.TopK = nil, nil
-		e.warn("thinking does not go with temperature or top-k: they are left out")
-	}
-}
-
 func (e *encoder) tools() {
 	req := e.req
 	for _, t := range req.Tools {
@@ -186,7 +148,7 @@ func (e *encoder) tools() {
 	switch {
 	case req.ToolChoice == aiclient.ToolNone:
 		choice["type"] = "none"
-	case e.out.Thinking != nil && req.ToolChoice != aiclient.ToolAuto:
+	case e.thinks && req.ToolChoice != aiclient.ToolAuto:
 		e.warn("thinking does not go with a forced tool call: the model decides")
 	case req.ToolChoice == aiclient.ToolRequired:
 		choice["type"] = "any"
@@ -213,7 +175,7 @@ func (e *encoder) output() {
 		Type string `json:"type"`
 	}
 	object := json.Unmarshal(schema, &shape) == nil && shape.Type == "object"
-	if len(e.out.Tools) > 0 || e.out.Thinking != nil || !object {
+	if len(e.out.Tools) > 0 || e.thinks || !object {
 		e.out.System = append(e.out.System, &contentBlock{Type: "text",
 			Text: "Answer with one JSON document only, without any text around it, that fits this JSON schema:\n" + string(schema)})
 		return
@@ -364,21 +326,6 @@ func (e *encoder) message(m aiclient.Message) (role string, blocks []*contentBlo
 }
 
 func (b *contentBlock) thinks() bool { return b.Type == "thinking" || b.Type == "redacted_thinking" }
-
-// unthought switches thinking off for a request that goes on with calls of a
-// reply without any, such as another model's: the API wants the thinking of the
-// turn that is under way, or none at all.
-func (e *encoder) unthought() {
-	n := len(e.out.Messages)
-	if e.out.Thinking == nil || n < 2 || e.out.Messages[n-1].Role != "user" {
-		return
-	}
-	called, results := e.out.Messages[n-2].Content, e.out.Messages[n-1].Content
-	if results[0].Type == "tool_result" && !called[0].thinks() {
-		e.out.Thinking = nil
-		e.warn("no thinking: the reply that is under way began without")
-	}
-}
 
 // reasoning returns thinking that Anthropic signed. Any other is dropped: the
 // API refuses it.
