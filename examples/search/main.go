@@ -4,11 +4,12 @@
 //	search --files [flags] [DIR]
 //
 // It prints path:line:text and exits with status 0 when something was found, 1
-// when nothing was, and 2 on an error, even when something was found. Ignored, hidden and binary files are left
-// out.
+// when nothing was, and 2 on an error, even when something was found. Ignored,
+// hidden and binary files are left out.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -16,7 +17,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path"
 	"path/filepath"
 	"runtime/debug"
 	"time"
@@ -39,6 +39,7 @@ type settings struct {
 	root     string
 	dir      string // below root
 	prefix   string // put before the paths that are printed
+	file     string // the only one to search, as the user named it
 	files    bool
 	names    bool
 	json     bool
@@ -121,11 +122,14 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 		}
 		s.root = rest[0]
 		if !info.IsDir() {
-			s.root, s.dir = filepath.Split(rest[0])
-			s.prefix = path.Dir(s.prefix)
-			if s.root == "" {
-				s.root, s.prefix = ".", ""
+			// A symlink that the user names may lead anywhere.
+			real, err := filepath.EvalSymlinks(rest[0])
+			if err != nil {
+				return nil, err
 			}
+			s.file = rest[0]
+			s.root, s.dir = filepath.Split(real)
+			s.root = cmp.Or(s.root, ".")
 		}
 	}
 	s.query.Globs, s.query.Types = globs, types
@@ -210,9 +214,7 @@ func (s *settings) run(ctx context.Context, stdout, stderr io.Writer) (found boo
 		if err != nil {
 			return false, err
 		}
-		if s.repeat > 1 {
-			fmt.Fprintf(stderr, "round %d: %s, %d lines in %d files, %d files searched\n", round+1, time.Since(began), result.TotalMatches, result.TotalFiles, result.Searched)
-		}
+		s.tell(stderr, round, began, "%d lines in %d files, %d files searched", result.TotalMatches, result.TotalFiles, result.Searched)
 		if round > 0 {
 			continue
 		}
@@ -231,4 +233,11 @@ func (s *settings) run(ctx context.Context, stdout, stderr io.Writer) (found boo
 		}
 	}
 	return found, nil
+}
+
+// tell prints the time of a round when there are several.
+func (s *settings) tell(stderr io.Writer, round int, began time.Time, format string, args ...any) {
+	if s.repeat > 1 {
+		fmt.Fprintf(stderr, "round %d: %s, %s\n", round+1, time.Since(began), fmt.Sprintf(format, args...))
+	}
 }

@@ -6,9 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tokenring-ai/tokenring-go/filesystem"
 )
@@ -38,6 +38,8 @@ func (p *printer) flush() error { return p.w.Flush() }
 // path returns a path as the user would write it.
 func (p *printer) path(name string) string {
 	switch {
+	case p.s.file != "":
+		return p.s.file
 	case p.s.prefix == "":
 		return name
 	case strings.HasSuffix(p.s.prefix, "/"):
@@ -81,7 +83,7 @@ func (p *printer) file(f filesystem.FileMatch) {
 		if l.Context {
 			mark = '-'
 		}
-		if p.s.dir == "." {
+		if p.s.file == "" {
 			p.paint(colourPath, name)
 			p.w.WriteByte(mark)
 		}
@@ -117,23 +119,30 @@ func (p *printer) text(l filesystem.Line) {
 
 // list prints the names of the files that would be searched.
 func (s *settings) list(ctx context.Context, files *filesystem.Service, out *printer, stderr io.Writer) (bool, error) {
+	if s.file != "" {
+		out.paint(colourPath, s.file)
+		return true, out.w.WriteByte('\n')
+	}
 	found, failed := false, 0
-	for range max(s.repeat, 1) {
+	for round := range max(s.repeat, 1) {
+		began := time.Now()
 		names, errs := files.List(ctx, filesystem.ListOptions{
 			Dir: s.dir, Globs: s.query.Globs, Types: s.query.Types, NoIgnore: s.noIgnore, NoHidden: !s.hidden, Workers: s.query.Workers,
 		})
 		if err := ctx.Err(); err != nil {
 			return false, err
 		}
+		s.tell(stderr, round, began, "%d files", len(names))
+		if round > 0 {
+			continue
+		}
 		for _, err := range errs {
 			failed++
 			fmt.Fprintln(stderr, "search:", err)
 		}
-		if !found {
-			for _, name := range slices.All(names) {
-				out.paint(colourPath, out.path(name))
-				out.w.WriteByte('\n')
-			}
+		for _, name := range names {
+			out.paint(colourPath, out.path(name))
+			out.w.WriteByte('\n')
 		}
 		found = len(names) > 0
 	}
