@@ -141,7 +141,7 @@ func (l *leaders) info(t *testing.T, m *nats.Msg) {
 func TestAnswersThatDecideNothing(t *testing.T) {
 	t.Parallel()
 	url, l := startLeaders(t)
-	const producers, each = 3, 16
+	const producers, each = 3, 12
 	var mu sync.Mutex
 	got := map[string]int{}
 	var wg sync.WaitGroup
