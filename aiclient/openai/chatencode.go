@@ -140,6 +140,10 @@ func (c *chat) encodeTools(out *chatRequest, req *aiclient.Request) {
 	}
 }
 
+// budgets are the tokens of thinking that an effort stands for, where a service
+// takes only budgets.
+var budgets = map[string]int64{"minimal": 512, "low": 1024, "medium": 8192, "high": 24576}
+
 func (c *chat) encodeReasoning(out *chatRequest, req *aiclient.Request, warn func(string, ...any)) {
 	r := req.Reasoning
 	if r == (aiclient.ReasoningOptions{}) {
@@ -157,15 +161,25 @@ func (c *chat) encodeReasoning(out *chatRequest, req *aiclient.Request, warn fun
 		if r.Budget > 0 {
 			out.Reasoning.Effort = "" // only one of the two is allowed
 		}
-	case ReasoningThinking:
+	case ReasoningThinking, ReasoningThinkingEffort:
 		out.Thinking = map[string]any{"type": "enabled"}
-		if !enabled {
+		switch {
+		case !enabled:
 			out.Thinking["type"] = "disabled"
+		case c.provider.dialect.Reasoning == ReasoningThinkingEffort:
+			out.ReasoningEffort = r.Effort
+		case r.Effort != "":
+			warn("%s thinks or does not: it takes no effort", c.provider.name)
 		}
 	case ReasoningEnable:
 		out.EnableThinking = &enabled
-		if enabled {
-			out.ThinkingBudget = r.Budget
+		if !enabled {
+			break
+		}
+		if out.ThinkingBudget = r.Budget; r.Budget == 0 && r.Effort != "" {
+			if out.ThinkingBudget = budgets[r.Effort]; out.ThinkingBudget == 0 {
+				warn("unknown reasoning effort %q: %s thinks as much as it likes", r.Effort, c.provider.name)
+			}
 		}
 	case ReasoningTemplate:
 		out.ReasoningEffort = r.Effort

@@ -66,12 +66,13 @@ type ReasoningStyle int
 
 // The styles of asking for reasoning.
 const (
-	ReasoningEffort   ReasoningStyle = iota // reasoning_effort: "low"
-	ReasoningObject                         // reasoning: {effort, max_tokens, exclude}, as OpenRouter
-	ReasoningThinking                       // thinking: {type: "enabled"}, as Z.ai, Moonshot and DeepSeek
-	ReasoningEnable                         // enable_thinking and thinking_budget, as Qwen
-	ReasoningTemplate                       // chat_template_kwargs: {enable_thinking}, as vLLM and llama.cpp
-	ReasoningNone                           // not at all
+	ReasoningEffort         ReasoningStyle = iota // reasoning_effort: "low"
+	ReasoningObject                               // reasoning: {effort, max_tokens, exclude}, as OpenRouter
+	ReasoningThinking                             // thinking: {type: "enabled"}, as Moonshot
+	ReasoningThinkingEffort                       // the same and reasoning_effort, as DeepSeek and Z.ai
+	ReasoningEnable                               // enable_thinking and thinking_budget, as Qwen
+	ReasoningTemplate                             // chat_template_kwargs: {enable_thinking}, as vLLM and llama.cpp
+	ReasoningNone                                 // not at all
 )
 
 // SearchStyle says how a service takes the wish to search the web.
