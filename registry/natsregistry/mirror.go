@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -185,41 +184,6 @@ func (r *Registry[T]) sweep() (lost bool) {
 	return lost
 }
 
-// remade reports whether the bucket is another one of the same name, whose
-// revisions count from 1 again.
-func (r *Registry[T]) remade(status *jetstream.StreamInfo) bool {
-	made := status.Created // only ever compared with itself
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	before := r.made
-	r.made = made
-	if before.IsZero() || before.Equal(made) {
-		return false
-	}
-	r.anew++
-	for _, h := range r.heard {
-		h.revision = 0
-	}
-	clear(r.gone)
-	return true
-}
-
-// errStale is the answer of a server that does not lead the bucket any more, or
-// not yet.
-var errStale = errors.New("answer of a server that does not lead")
-
-// led refuses a status that another server than the leader gave.
-func led(status jetstream.KeyValueStatus, err error) (*jetstream.StreamInfo, error) {
-	s, ok := status.(*jetstream.KeyValueBucketStatus)
-	if err != nil || !ok {
-		return nil, errors.Join(err, errStale)
-	}
-	if c := s.StreamInfo().Cluster; c != nil && c.Leader == "" {
-		return nil, errStale
-	}
-	return s.StreamInfo(), nil
-}
-
 // confirm asks the bucket whether a member is silent or the watch is, and reports
 // the latter.
 func (r *Registry[T]) confirm(name string) (lost bool) {
@@ -253,46 +217,6 @@ func (r *Registry[T]) confirm(name string) (lost bool) {
 		r.mu.Unlock()
 	}
 	return false
-}
-
-// stored is a state of a key of the bucket.
-type stored struct {
-	key      string
-	revision uint64
-	deleted  bool
-	data     []byte
-}
-
-// read returns what the leader of the bucket has under a name: not what was there
-// before a revision that is known to have been. Get of a key-value store asks any
-// replica, and one that was restarted may lag behind for seconds: long enough to
-// make the living look silent. So may one that still believes it leads.
-func (r *Registry[T]) read(ctx context.Context, name string, known uint64) (stored, error) {
-	msg, err := r.leader.GetLastMsg("KV_"+r.opts.Bucket, "$KV."+r.opts.Bucket+"."+key(name), nats.Context(ctx))
-	if errors.Is(err, nats.ErrMsgNotFound) {
-		status, err := led(r.store().Status(ctx))
-		if err == nil && status.State.LastSeq < known {
-			err = errStale
-		}
-		if err != nil {
-			return stored{}, err
-		}
-		return stored{}, jetstream.ErrKeyNotFound
-	}
-	if err != nil {
-		return stored{}, err
-	}
-	if msg.Sequence < known {
-		return stored{}, errStale
-	}
-	if msg.Header.Get("KV-Operation") != "" || msg.Header.Get(jetstream.MarkerReasonHeader) != "" {
-		return stored{}, jetstream.ErrKeyNotFound
-	}
-	return stored{key: key(name), revision: msg.Sequence, data: msg.Data}, nil
-}
-
-func storedAs(e jetstream.KeyValueEntry) stored {
-	return stored{e.Key(), e.Revision(), e.Operation() != jetstream.KeyValuePut, e.Value()}
 }
 
 // drop takes a member out of the mirror, up to a revision for good. The lock is

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tokenring-ai/tokenring-go/registry"
@@ -30,7 +31,7 @@ type service struct {
 type options = natsregistry.Options[service]
 
 const (
-	ttl  = 900 * time.Millisecond
+	ttl  = 3 * time.Second
 	soon = 30 * time.Second
 )
 
@@ -38,6 +39,9 @@ func open(t testing.TB, nc *nats.Conn, opts options) *natsregistry.Registry[serv
 	t.Helper()
 	if opts.TTL == 0 {
 		opts.TTL = ttl
+	}
+	if opts.Heartbeat == 0 {
+		opts.Heartbeat = opts.TTL / 6 // a busy machine is not a silent one
 	}
 	opts.Kind, opts.Logger = "service", slog.New(slog.DiscardHandler)
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
@@ -126,16 +130,30 @@ func TestMembersAreSeenEverywhere(t *testing.T) {
 func TestWatchSeesNoHeartbeats(t *testing.T) {
 	t.Parallel()
 	s := alone(t)
-	a, b := open(t, connect(t, s.ClientURL()), options{}), open(t, connect(t, s.ClientURL()), options{})
+	nc := connect(t, s.ClientURL())
+	opts := options{TTL: time.Minute, Heartbeat: 20 * time.Millisecond}
+	a, b := open(t, nc, opts), open(t, connect(t, s.ClientURL()), opts)
 	_, err := a.Register(t.Context(), "x", service{Addr: "1"})
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*ttl)
+	beats, err := bucket(t, nc).Watch(t.Context(), "x", jetstream.UpdatesOnly())
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
-	var kinds []registry.ChangeKind
+	go func() {
+		for range 20 {
+			<-beats.Updates()
+		}
+		_, err := a.Register(t.Context(), "y", service{})
+		assert.NoError(t, err)
+	}()
+	var changes []string
 	for c := range b.Members().Watch(ctx) {
-		kinds = append(kinds, c.Kind)
+		if changes = append(changes, fmt.Sprint(c.Kind, c.Name)); c.Name == "y" {
+			break
+		}
 	}
-	require.Equal(t, []registry.ChangeKind{registry.Added}, kinds, "alive for three TTLs without a change")
+	require.Equal(t, []string{fmt.Sprint(registry.Added, "x"), fmt.Sprint(registry.Added, "y")}, changes, "twenty heartbeats are no changes")
+	require.NoError(t, beats.Stop())
 }
 
 func TestBalancerSkipsTheSilent(t *testing.T) {
