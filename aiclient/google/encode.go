@@ -129,6 +129,9 @@ func (e *encoder) encode() ([]byte, error) {
 // before Gemini 3.
 var budgets = map[string]int64{"none": 0, "minimal": 512, "low": 1024, "medium": 8192, "high": 24576}
 
+// minBudgetPro is the smallest budget that Gemini 2.5 Pro takes.
+const minBudgetPro = 128
+
 func (e *encoder) thinking() {
 	r := e.req.Reasoning
 	if r == (aiclient.ReasoningOptions{}) {
@@ -142,13 +145,18 @@ func (e *encoder) thinking() {
 	case e.chat.signs():
 		config.Level = r.Effort
 		if r.Effort == "none" {
-			config.Level = "minimal"
+			config.Level = "low" // the lowest that all of them have
+			e.warn("%s always thinks", e.chat.model)
 		}
 	default:
 		budget, ok := budgets[r.Effort]
 		if !ok {
 			budget = budgets["high"]
 			e.warn("unknown reasoning effort %q: thinking with at most %d tokens", r.Effort, budget)
+		}
+		if strings.Contains(e.chat.model, "2.5-pro") && budget < minBudgetPro {
+			budget = minBudgetPro
+			e.warn("%s always thinks", e.chat.model)
 		}
 		config.Budget = &budget
 	}

@@ -27,6 +27,8 @@ func TestThinking(t *testing.T) {
 		"effort":    {"gemini-2.5-flash", aiclient.ReasoningOptions{Effort: "low"}, `{"includeThoughts":true,"thinkingBudget":1024}`},
 		"off":       {"gemini-2.5-flash", aiclient.ReasoningOptions{Effort: "none"}, `{"thinkingBudget":0}`},
 		"hidden":    {"gemini-2.5-flash", aiclient.ReasoningOptions{Effort: "high", Hidden: true}, `{"thinkingBudget":24576}`},
+		"pro, off":  {"gemini-2.5-pro", aiclient.ReasoningOptions{Effort: "none"}, `{"thinkingBudget":128}`},
+		"new, off":  {"gemini-3-pro", aiclient.ReasoningOptions{Effort: "none"}, `{"thinkingLevel":"low"}`},
 		"new model": {"gemini-3-pro", aiclient.ReasoningOptions{Effort: "high"}, `{"includeThoughts":true,"thinkingLevel":"high"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
