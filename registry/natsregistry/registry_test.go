@@ -382,11 +382,11 @@ func TestLeaderKilled(t *testing.T) {
 		rounds = 30
 	}
 	for i := range rounds {
-		name := fmt.Sprint("round", i)
+		name, doomed := fmt.Sprint("round", i), fmt.Sprint("doomed", i)
 		dead := connect(t, c.urls()...)
-		_, err = open(t, dead, wide).Register(t.Context(), "doomed", service{Addr: "2"})
+		_, err = open(t, dead, wide).Register(t.Context(), doomed, service{Addr: "2"})
 		require.NoError(t, err)
-		until(t, b, "doomed", has(b, "doomed"))
+		until(t, b, "doomed", has(b, doomed))
 		dead.Close()
 
 		n := c.leader(nc)
@@ -402,7 +402,7 @@ func TestLeaderKilled(t *testing.T) {
 		require.NoError(t, m.Leave(ctx))
 		until(t, b, "left", hasNot(b, name))
 		cancel()
-		until(t, b, "silent", hasNot(b, "doomed"))
+		until(t, b, "silent", hasNot(b, doomed))
 		p, err := balancer.Pick()
 		require.NoError(t, err)
 		p.Done(nil)
