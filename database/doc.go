@@ -7,8 +7,10 @@
 // (PostgreSQL, MySQL) or on a connection that is set to query only (SQLite). One
 // call is one statement. A check of the text comes on top of that and refuses
 // what an engine would let through in a read-only transaction, such as writing
-// files on the server, sleeping locks or ending other sessions; it is the second
-// gate, never the only one. For a third, give the provider a role that may do little.
+// files on the server, holding locks, ending other sessions or functions that run
+// statements in strings. It knows the functions of the databases and of the
+// extensions that come with them, and cannot know others. For a third gate, give
+// the provider a role that may do little.
 //
 // Writes go through [Service.Execute], and only where the provider allows them
 // and Options.Approve agrees to the statement.

@@ -38,9 +38,21 @@ type Dialect string
 
 // The dialects that a service knows.
 const (
-	SQLite   Dialect = "sqlite"
+	// SQLite reads more than one statement from a text, so that only the check of
+	// the text keeps a call to one. A ReadDB that is opened read-only (mode=ro)
+	// cannot write whatever it is told. It runs in this process: when the time of a
+	// query is up and its driver does not stop it, which modernc.org/sqlite does
+	// before the first row only, it goes on with its connection until it ends.
+	SQLite Dialect = "sqlite"
+
+	// Postgres is PostgreSQL 12 or newer.
 	Postgres Dialect = "postgres"
-	MySQL    Dialect = "mysql"
+
+	// MySQL is MySQL or MariaDB. Its server goes on with a statement when the
+	// client has left, as after Options.Timeout: bound it there too, by
+	// max_execution_time (MySQL, in milliseconds) or max_statement_time (MariaDB,
+	// in seconds) in the data source name.
+	MySQL Dialect = "mysql"
 )
 
 // Pool are the limits of a connection pool. Zero fields mean the defaults.

@@ -20,12 +20,13 @@ const (
 
 // Options configure a [Service].
 type Options struct {
-	// MaxRows and MaxBytes bound one result; beyond them it is cut and says
-	// so. Bytes are those of the values. 0 means the defaults; negative means no
-	// bound.
+	// MaxRows and MaxBytes bound one result; beyond them it is cut after a row and
+	// says so. Bytes are those of the values; drivers hold each value whole before
+	// it is counted. 0 means the defaults; negative means no bound.
 	MaxRows, MaxBytes int
 
-	// Timeout bounds one call. 0 means [DefaultTimeout].
+	// Timeout bounds one call, without the approval of a write. 0 means
+	// [DefaultTimeout]. See [SQLite] and [MySQL] for statements that go on after it.
 	Timeout time.Duration
 
 	// Approve is asked before every write. Nil refuses them all. It runs

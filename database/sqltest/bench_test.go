@@ -1,70 +1,136 @@
 package sqltest
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"testing"
+	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/tokenring-ai/tokenring-go/database"
 )
 
-// BenchmarkQuery compares the service with database/sql used by hand for the
-// same guarantee: a read-only transaction, or a connection set to query only,
-// and every row scanned.
+// BenchmarkQuery compares the service with database/sql used by hand for the same
+// guarantees, see bare.
 func BenchmarkQuery(b *testing.B) {
 	for _, e := range engines()[:2] {
 		for _, rows := range []int{1, 100, 10_000} {
-			db := e.open(b)
-			prepare(b, db, e.dialect)
-			query := fmt.Sprintf("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT i, 'name ' || i, i * 2 FROM n", rows)
+			c := newComparison(b, e, rows)
 			b.Run(fmt.Sprintf("%s/rows=%d/bare", e.name, rows), func(b *testing.B) {
 				for b.Loop() {
-					require.Equal(b, rows, bare(b, db, e.dialect, query))
+					c.bare(b)
 				}
 			})
-			s := database.New(database.Options{MaxRows: -1, MaxBytes: -1})
-			require.NoError(b, s.Register(database.Provider{Name: "main", DB: db, Dialect: e.dialect}))
 			b.Run(fmt.Sprintf("%s/rows=%d/service", e.name, rows), func(b *testing.B) {
 				for b.Loop() {
-					r, err := s.Query(b.Context(), "main", query)
-					require.NoError(b, err)
-					require.Len(b, r.Rows, rows)
+					c.service(b)
 				}
 			})
 		}
 	}
 }
 
-func bare(b *testing.B, db *sql.DB, d database.Dialect, query string) int {
+// BenchmarkOverhead runs both by turns and reports the quotient of their median
+// times, which says the same on a machine that is busy with other things.
+func BenchmarkOverhead(b *testing.B) {
+	for _, e := range engines()[:2] {
+		for _, rows := range []int{1, 100, 10_000} {
+			c := newComparison(b, e, rows)
+			b.Run(fmt.Sprintf("%s/rows=%d", e.name, rows), func(b *testing.B) {
+				var bare, service []time.Duration
+				for b.Loop() {
+					start := time.Now()
+					c.bare(b)
+					between := time.Now()
+					c.service(b)
+					bare, service = append(bare, between.Sub(start)), append(service, time.Since(between))
+				}
+				slices.Sort(bare)
+				slices.Sort(service)
+				b.ReportMetric(float64(service[len(service)/2])/float64(bare[len(bare)/2]), "service/bare")
+			})
+		}
+	}
+}
+
+type comparison struct {
+	db      *sql.DB
+	dialect database.Dialect
+	s       *database.Service
+	query   string
+	rows    int
+}
+
+func newComparison(b *testing.B, e engine, rows int) comparison {
+	db := e.open(b)
+	s := database.New(database.Options{MaxRows: -1, MaxBytes: -1})
+	require.NoError(b, s.Register(database.Provider{Name: "main", DB: db, Dialect: e.dialect}))
+	return comparison{db, e.dialect, s, fmt.Sprintf("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT i, 'name ' || i, i * 2 FROM n", rows), rows}
+}
+
+func (c comparison) service(b *testing.B) {
+	r, err := c.s.Query(b.Context(), "main", c.query)
+	if err != nil || len(r.Rows) != c.rows {
+		b.Fatal(err, r)
+	}
+}
+
+// bare asks for the same by hand: in a read-only transaction, or on a connection
+// that is set to query only, within a time limit, with the names and types of the
+// columns, every row as values that can be shown.
+func (c comparison) bare(b *testing.B) {
+	check := func(err error) {
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(b.Context(), database.DefaultTimeout)
+	defer cancel()
 	var rows *sql.Rows
-	var err error
-	if d == database.SQLite {
-		conn, err := db.Conn(b.Context())
-		require.NoError(b, err)
+	if c.dialect == database.SQLite {
+		conn, err := c.db.Conn(ctx)
+		check(err)
 		defer conn.Close()
-		_, err = conn.ExecContext(b.Context(), "PRAGMA query_only = ON")
-		require.NoError(b, err)
-		defer conn.ExecContext(b.Context(), "PRAGMA query_only = OFF")
-		rows, err = conn.QueryContext(b.Context(), query)
-		require.NoError(b, err)
+		_, err = conn.ExecContext(ctx, "PRAGMA query_only = ON")
+		check(err)
+		defer conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA query_only = OFF")
+		rows, err = conn.QueryContext(ctx, c.query)
+		check(err)
 	} else {
-		tx, err := db.BeginTx(b.Context(), &sql.TxOptions{ReadOnly: true})
-		require.NoError(b, err)
+		tx, err := c.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+		check(err)
 		defer tx.Rollback()
-		rows, err = tx.QueryContext(b.Context(), query)
-		require.NoError(b, err)
+		rows, err = tx.QueryContext(ctx, c.query)
+		check(err)
 	}
 	defer rows.Close()
+	types, err := rows.ColumnTypes()
+	check(err)
+	columns := make([]database.Column, len(types))
+	for i, t := range types {
+		columns[i] = database.Column{Name: t.Name(), Type: t.DatabaseTypeName()}
+	}
 	var all [][]any
+	targets := make([]any, len(types))
 	for rows.Next() {
-		row := make([]any, 3)
-		if err = rows.Scan(&row[0], &row[1], &row[2]); err != nil {
-			b.Fatal(err)
+		row := make([]any, len(types))
+		for i := range row {
+			targets[i] = &row[i]
+		}
+		check(rows.Scan(targets...))
+		for i, v := range row {
+			if raw, ok := v.([]byte); ok && utf8.Valid(raw) {
+				row[i] = string(raw)
+			}
 		}
 		all = append(all, row)
 	}
-	require.NoError(b, rows.Err())
-	return len(all)
+	check(rows.Err())
+	if len(all) != c.rows || len(columns) != 3 {
+		b.Fatal(len(all), columns)
+	}
 }

@@ -162,7 +162,7 @@ var mariadb = &server{
 			"--pid-file=" + filepath.Join(dir, "pid"), "--skip-networking", "--character-set-server=utf8mb4", "--innodb-flush-log-at-trx-commit=0"}
 	},
 	dsn: func(dir, database string) string {
-		return fmt.Sprintf("root@unix(%s)/%s?parseTime=true", filepath.Join(dir, "socket"), database)
+		return fmt.Sprintf("root@unix(%s)/%s?parseTime=true&max_statement_time=20", filepath.Join(dir, "socket"), database)
 	},
 }
 
