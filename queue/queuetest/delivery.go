@@ -164,14 +164,13 @@ func testDelay(t *testing.T, e Engine) {
 	due := time.Now().Add(300 * time.Millisecond)
 	q.add(queue.Item{Name: "soon", NotBefore: due}, queue.Item{Name: "far", NotBefore: due.AddDate(900, 0, 0)})
 	q.addNamed("now")
-	q.depth(queue.Depth{Delayed: 2, Ready: 1})
+	q.depthBefore(due, queue.Depth{Delayed: 2, Ready: 1})
 	q.ack(q.takeNamed("now"))
-	q.none()
 	d := q.takeNamed("soon")
 	assert.False(t, time.Now().Before(due.Add(-5*time.Millisecond)), "delivered before its time")
-	q.nack(d, 250*time.Millisecond, "")
 	start := time.Now()
-	q.depth(queue.Depth{Delayed: 2})
+	q.nack(d, 250*time.Millisecond, "")
+	q.depthBefore(start.Add(250*time.Millisecond), queue.Depth{Delayed: 2})
 	q.takeNamed("soon")
 	assert.GreaterOrEqual(t, time.Since(start), 200*time.Millisecond)
 	q.none()
@@ -201,12 +200,11 @@ func testLeaseExpiry(t *testing.T, e Engine) {
 }
 
 func testExtend(t *testing.T, e Engine) {
-	q := open(t, e, queue.Options{Lease: 600 * time.Millisecond})
+	q := open(t, e, queue.Options{Lease: 1500 * time.Millisecond})
 	q.addNamed("a")
 	d := q.takeNamed("a")
-	for start := time.Now(); time.Since(start) < 1200*time.Millisecond; {
-		timer := time.NewTimer(150 * time.Millisecond)
-		<-timer.C
+	for start := time.Now(); time.Since(start) < 2*time.Second; {
+		<-time.After(250 * time.Millisecond)
 		require.NoError(t, q.Extend(t.Context(), d.Lease))
 		q.none()
 	}
@@ -224,9 +222,10 @@ func testRetry(t *testing.T, e Engine) {
 	for attempt := 1; attempt <= 3; attempt++ {
 		d := q.takeNamed("a")
 		assert.Equal(t, attempt, d.Item.Attempts)
+		start := time.Now()
 		q.nack(d, 0, "failed")
 		if attempt < 3 {
-			q.depth(queue.Depth{Delayed: 1})
+			q.depthBefore(start.Add(100*time.Millisecond), queue.Depth{Delayed: 1})
 		}
 	}
 	q.depth(queue.Depth{Dead: 1})

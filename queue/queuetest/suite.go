@@ -142,6 +142,16 @@ func (h harness) depth(want queue.Depth) {
 	require.Equal(h.t, want, got)
 }
 
+// depthBefore is depth of what changes at a time, which a slow machine may miss.
+func (h harness) depthBefore(end time.Time, want queue.Depth) {
+	h.t.Helper()
+	got, err := h.Depth(h.t.Context())
+	require.NoError(h.t, err)
+	if time.Now().Before(end) {
+		require.Equal(h.t, want, got)
+	}
+}
+
 func (h harness) names(f queue.Filter) []string {
 	h.t.Helper()
 	names := []string{}

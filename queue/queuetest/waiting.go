@@ -246,7 +246,7 @@ func testReopen(t *testing.T, e Engine) {
 	if e.Reopen == nil {
 		return // nothing to prove: the engine keeps nothing
 	}
-	opts := queue.Options{Lease: 500 * time.Millisecond}
+	opts := queue.Options{Lease: 1500 * time.Millisecond}
 	q := e.New(t, opts)
 	h := harness{q, t}
 	h.add(queue.Item{Name: "a", Key: "k", Payload: []byte("p")}, queue.Item{Name: "b", Key: "k"},
