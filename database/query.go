@@ -69,13 +69,27 @@ func (s *Service) reading(ctx context.Context, p *Provider, st checked, args []a
 	if p.Dialect == SQLite {
 		return s.leavingSQLite(ctx, p, st, args)
 	}
-	tx, err := p.read().BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	conn, err := p.read().Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	tx, err := conn.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return nil, err
 	}
 	// Nothing that a query did is ever committed, whatever the engine let it do.
 	defer tx.Rollback()
-	return s.run(ctx, tx, st, args)
+	return s.run(ctx, tx, st, args, func() {
+		// Closing the rows would read all that the server still sends. The pool
+		// sees that the connection is gone.
+		_ = conn.Raw(func(c any) error {
+			if c, ok := c.(driver.Conn); ok {
+				return c.Close()
+			}
+			return nil
+		})
+	})
 }
 
 // leavingSQLite runs a query in a goroutine of its own, so that the call ends when
@@ -112,7 +126,7 @@ func (s *Service) readingSQLite(ctx context.Context, p *Provider, st checked, ar
 	if _, err := conn.ExecContext(uncancelled, "PRAGMA query_only = ON"); err != nil {
 		return nil, err
 	}
-	result, err := s.run(ctx, conn, st, args)
+	result, err := s.run(ctx, conn, st, args, nil)
 	if _, off := conn.ExecContext(uncancelled, "PRAGMA query_only = OFF"); off != nil {
 		// The pool must not hand a connection in an unknown state to a writer.
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
@@ -128,14 +142,15 @@ type runner interface {
 
 // run sends one statement. One that has a semicolon inside, if only in a string,
 // is prepared first: servers prepare single statements only, whereas some drivers
-// send an unprepared text as it is.
-func (s *Service) run(ctx context.Context, r runner, st checked, args []any) (*Result, error) {
+// send an unprepared text as it is. cut, if it is not nil, is called before rows
+// are closed of which there are more than the limits allow.
+func (s *Service) run(ctx context.Context, r runner, st checked, args []any, cut func()) (*Result, error) {
 	if st.plain {
 		rows, err := r.QueryContext(ctx, st.sql, args...)
 		if err != nil {
 			return nil, err
 		}
-		return s.collect(rows)
+		return s.collect(rows, cut)
 	}
 	stmt, err := r.PrepareContext(ctx, st.sql)
 	if err != nil {
@@ -146,7 +161,7 @@ func (s *Service) run(ctx context.Context, r runner, st checked, args []any) (*R
 	if err != nil {
 		return nil, err
 	}
-	return s.collect(rows)
+	return s.collect(rows, cut)
 }
 
 // explain makes an error say what was tried and what to do.
@@ -234,7 +249,7 @@ func (s *Service) writing(ctx context.Context, p *Provider, st checked, args []a
 	defer tx.Rollback()
 	var result *Result
 	if strings.Contains(strings.ToUpper(st.sql), "RETURNING") {
-		if result, err = s.run(ctx, tx, st, args); err != nil {
+		if result, err = s.run(ctx, tx, st, args, nil); err != nil {
 			return nil, err
 		}
 		result.Affected = int64(len(result.Rows))

@@ -56,8 +56,8 @@ func (r *Result) rows() int {
 	return len(r.Rows)
 }
 
-// collect reads rows up to the limits and closes them.
-func (s *Service) collect(rows *sql.Rows) (*Result, error) {
+// collect reads rows up to the limits and closes them, after cut if there are more.
+func (s *Service) collect(rows *sql.Rows, cut func()) (*Result, error) {
 	defer rows.Close()
 	types, err := rows.ColumnTypes()
 	if err != nil {
@@ -94,7 +94,9 @@ func (s *Service) collect(rows *sql.Rows) (*Result, error) {
 		r.Rows = append(r.Rows, row)
 	}
 	if r.Truncated != "" {
-		// The rest is not wanted; closing ends the statement.
+		if cut != nil {
+			cut()
+		}
 		return r, nil
 	}
 	if err := rows.Err(); err != nil {

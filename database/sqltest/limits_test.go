@@ -54,6 +54,29 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestTheRestIsNotRead has more rows than anybody would wait for.
+func TestTheRestIsNotRead(t *testing.T) {
+	for _, e := range engines() {
+		t.Run(e.name, func(t *testing.T) {
+			endless := "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
+			if e.dialect == database.MySQL { // which bounds recursion
+				endless = "SELECT seq FROM seq_1_to_1000000000000"
+			}
+			db := e.open(t)
+			s := database.New(database.Options{MaxRows: 3, Timeout: time.Hour})
+			require.NoError(t, s.Register(database.Provider{Name: "main", DB: db, Dialect: e.dialect, Pool: database.Pool{MaxOpen: 1}}))
+			for _, sql := range []string{endless, endless + " -- ;"} { // prepared, too
+				r, err := s.Query(t.Context(), "", sql)
+				require.NoError(t, err)
+				require.Len(t, r.Rows, 3)
+				require.Equal(t, "rows", r.Truncated)
+				_, err = s.Query(t.Context(), "", "SELECT 1")
+				require.NoError(t, err)
+			}
+		})
+	}
+}
+
 // TestTimeIsUpBetweenRows has a statement that shows a row at once and then works on,
 // which the driver of SQLite does not stop.
 func TestTimeIsUpBetweenRows(t *testing.T) {
