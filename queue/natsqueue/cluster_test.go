@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -92,28 +94,34 @@ func (c *cluster) leader(stream string) int {
 }
 
 // TestClusterLosesNothing takes the stream's leader down and brings it back while
-// two handles enqueue, receive and acknowledge.
+// two handles enqueue, receive and acknowledge. In the long form five servers hold
+// another stream, and two at a time go down.
 func TestClusterLosesNothing(t *testing.T) {
 	t.Parallel()
-	c := startCluster(t, 3)
+	if os.Getenv("TOKENRING_LONG") == "" {
+		clusterLosesNothing(t, 3, 1, 1)
+		return
+	}
+	t.Run("3", func(t *testing.T) { clusterLosesNothing(t, 3, 1, 40) })
+	t.Run("5", func(t *testing.T) { clusterLosesNothing(t, 5, 2, 20) })
+}
+
+func clusterLosesNothing(t *testing.T, servers, failing, rounds int) {
+	c := startCluster(t, servers)
 	opts := crashOptions
-	opts.Replicas, opts.Lease = 3, 30*time.Second
+	opts.Replicas, opts.Lease = servers, 30*time.Second
 	j := &journal{}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var wg sync.WaitGroup
 	var handles []queue.Queue
 	for i := range 2 {
-		q, err := natsqueue.Connect(t.Context(), urls(c.client), opts)
-		require.NoError(t, err)
-		t.Cleanup(func() { assert.NoError(t, q.Close()) })
+		q := connect(t, urls(c.client), opts)
 		handles = append(handles, q)
 		wg.Go(func() { work(ctx, q, fmt.Sprint("h", i), j.say, func(err error) { assert.NoError(t, err) }) })
 	}
-	rounds := 1
-	if os.Getenv("TOKENRING_LONG") != "" {
-		rounds = 40
-	}
+	connect(t, urls(c.client), natsqueue.Options{Stream: "SINGLE"})
+	assert.Equal(t, map[string]int{streamName: servers, "SINGLE": 1}, c.replicas())
 	progress := func() { // a few more acknowledgements
 		for i := range 5 {
 			_, err := handles[0].Enqueue(t.Context(), queue.Item{ID: fmt.Sprintf("probe.%s/%d", time.Now().Format("150405.000000"), i)})
@@ -121,13 +129,34 @@ func TestClusterLosesNothing(t *testing.T) {
 		}
 	}
 	for range rounds {
-		n := c.leader(streamName)
-		c.down(n)
+		leader := c.leader(streamName)
+		for i := range failing {
+			c.down((leader + i) % servers)
+		}
 		progress()
-		c.up(n)
+		for i := range failing {
+			c.up((leader + i) % servers)
+		}
 		progress()
 	}
 	cancel()
 	wg.Wait()
 	j.finish(t, handles[1])
+}
+
+// replicas asks how many servers hold each stream.
+func (c *cluster) replicas() map[string]int {
+	nc, err := nats.Connect(urls(c.client))
+	require.NoError(c.t, err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(c.t, err)
+	held := map[string]int{}
+	for info := range js.ListStreams(c.t.Context()).Info() {
+		held[info.Config.Name] = 1
+		if info.Cluster != nil {
+			held[info.Config.Name] += len(info.Cluster.Replicas)
+		}
+	}
+	return held
 }

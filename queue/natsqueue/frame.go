@@ -36,6 +36,15 @@ type record struct {
 	log    *list.Element // of a deleted item, in memory only
 }
 
+// size is how many bytes a record takes, at most.
+func (r *record) size() int {
+	n := 96 + len(r.meta.lastError) + len(r.dedupe.key) + len(r.dedupe.id)
+	if r.kind == recPut {
+		n += overhead + r.body.Size() + 8*len(r.body.Headers)
+	}
+	return n
+}
+
 var errFrame = errors.New("transaction cannot be read")
 
 func putString[T string | []byte](b []byte, s T) []byte {
@@ -45,10 +54,7 @@ func putString[T string | []byte](b []byte, s T) []byte {
 func encode(id string, h *head, recs []record) []byte {
 	size := 64
 	for i := range recs {
-		size += 64
-		if recs[i].kind == recPut {
-			size += recs[i].body.Size()
-		}
+		size += recs[i].size()
 	}
 	b := append(make([]byte, 0, size), frameVersion)
 	b = putString(b, id)

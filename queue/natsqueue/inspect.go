@@ -10,51 +10,78 @@ import (
 	"github.com/tokenring-ai/tokenring-go/queue"
 )
 
-// Redrive implements [queue.Queue].
+// Redrive implements [queue.Queue]. Without IDs it takes as many transactions as it
+// needs.
 func (q *Queue) Redrive(ctx context.Context, ids ...string) (n int, err error) {
-	err = q.do(ctx, &op{size: overhead * max(1, len(ids)), run: func(t *txn) (bool, error) {
-		var found []*entry
-		seen := map[*entry]bool{}
-		if len(ids) == 0 {
+	if len(ids) > 0 {
+		err = q.do(ctx, &op{size: overhead * len(ids), run: func(t *txn) (bool, error) {
+			var found []*entry
+			seen := map[*entry]bool{}
+			for _, id := range ids {
+				e := t.s.ids[id]
+				if e == nil || e.state != dead {
+					return true, fmt.Errorf("redrive %q: %w among the dead letters", id, queue.ErrNotFound)
+				}
+				if !seen[e] {
+					seen[e] = true
+					found = append(found, e)
+				}
+			}
+			n = len(found)
+			return true, t.redrive(found, n)
+		}})
+		if err != nil {
+			return 0, err
+		}
+		return n, nil
+	}
+	var until int64 // what dies meanwhile is not meant
+	for more := true; more; {
+		var some int
+		err = q.do(ctx, &op{size: overhead, run: func(t *txn) (bool, error) {
+			if until == 0 {
+				until = t.s.lastSeq
+			}
+			var found []*entry
 			for _, e := range t.s.entries {
-				if e.state == dead {
+				if e.state == dead && e.seq <= until {
 					found = append(found, e)
 				}
 			}
 			slices.SortFunc(found, func(a, b *entry) int { return cmp.Compare(a.seq, b.seq) })
-		}
-		for _, id := range ids {
-			e := t.s.ids[id]
-			if e == nil || e.state != dead {
-				return true, fmt.Errorf("redrive %q: %w among the dead letters", id, queue.ErrNotFound)
+			some = 0
+			for room := q.budget / 4; some < len(found) && room > 0; some++ {
+				room -= overhead + len(found[some].lastError)
 			}
-			if !seen[e] {
-				seen[e] = true
-				found = append(found, e)
-			}
+			more = some < len(found)
+			return true, t.redrive(found, some)
+		}})
+		if err != nil {
+			return n, err
 		}
-		if q.opts.Capacity > 0 && t.s.len()+len(found) > q.opts.Capacity {
-			return true, fmt.Errorf("redrive: %w", &queue.FullError{Items: len(found), Len: t.s.len(), Capacity: q.opts.Capacity})
-		}
-		for _, e := range found {
-			m := e.meta
-			m.state, m.due = t.place(e.notBefore())
-			if t.s.keyNext(e.body.Key) != nil {
-				m.state, m.due = blocked, 0
-			}
-			m.attempts, m.available = 0, t.now
-			t.s.lastSeq++
-			t.undo = append(t.undo, t.s.restore(e))
-			t.recs = append(t.recs, record{kind: recMove, seq: e.seq, to: t.s.lastSeq, meta: m})
-			t.s.move(e, t.s.lastSeq, m)
-		}
-		n = len(found)
-		return true, nil
-	}})
-	if err != nil {
-		return 0, err
+		n += some
 	}
 	return n, nil
+}
+
+// redrive makes the first n of some dead letters ready, if all have room.
+func (t *txn) redrive(found []*entry, n int) error {
+	if c := t.q.opts.Capacity; c > 0 && t.s.len()+len(found) > c {
+		return fmt.Errorf("redrive: %w", &queue.FullError{Items: len(found), Len: t.s.len(), Capacity: c})
+	}
+	for _, e := range found[:n] {
+		m := e.meta
+		m.state, m.due = t.place(e.notBefore())
+		if t.s.keyNext(e.body.Key) != nil {
+			m.state, m.due = blocked, 0
+		}
+		m.attempts, m.available = 0, t.now
+		t.s.lastSeq++
+		t.undo = append(t.undo, t.s.restore(e))
+		t.record(record{kind: recMove, seq: e.seq, to: t.s.lastSeq, meta: m})
+		t.s.move(e, t.s.lastSeq, m)
+	}
+	return nil
 }
 
 // Remove implements [queue.Queue].

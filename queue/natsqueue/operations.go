@@ -130,7 +130,7 @@ func (t *txn) add(it queue.Item) string {
 				t.s.dedupes[d.key] = old
 			}
 		})
-		t.recs = append(t.recs, record{kind: recDedupe, dedupe: *d})
+		t.record(record{kind: recDedupe, dedupe: *d})
 	}
 	t.stats.Enqueued++
 	t.trace(t.q.opts.Trace.Enqueued, e.item())

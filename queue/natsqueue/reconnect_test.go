@@ -2,14 +2,10 @@ package natsqueue_test
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -55,38 +51,6 @@ func TestReconnect(t *testing.T) {
 			require.ErrorIs(t, err, natsqueue.ErrUnavailable)
 		}
 	}
-}
-
-// TestReplicas has as many servers hold a queue as are asked for. With five, two
-// may fail at the same time, which the long form tries.
-func TestReplicas(t *testing.T) {
-	t.Parallel()
-	c := startCluster(t, 5)
-	nc, err := nats.Connect(urls(c.client))
-	require.NoError(t, err)
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
-	var five *natsqueue.Queue
-	for _, replicas := range []int{1, 3, 5} {
-		name := fmt.Sprint("HELD-BY-", replicas)
-		five = connect(t, urls(c.client), natsqueue.Options{Stream: name, Replicas: replicas, Wait: time.Minute})
-		_, err = five.Enqueue(t.Context(), queue.Item{ID: "kept"})
-		require.NoError(t, err)
-		stream, err := js.Stream(t.Context(), name)
-		require.NoError(t, err)
-		assert.Equal(t, replicas, stream.CachedInfo().Config.Replicas)
-	}
-	if os.Getenv("TOKENRING_LONG") == "" {
-		return
-	}
-	leader := c.leader("HELD-BY-5")
-	c.down(leader)
-	c.down((leader + 1) % 5)
-	d, err := five.Receive(t.Context())
-	require.NoError(t, err)
-	assert.Equal(t, "kept", d.Item.ID)
-	require.NoError(t, five.Ack(t.Context(), d.Lease))
 }
 
 // TestContextEndsWithoutAnswer has calls on their way when the server goes: they

@@ -65,7 +65,7 @@ func TestTwoHandles(t *testing.T) {
 	for _, q := range []*natsqueue.Queue{a, b} {
 		for range 4 {
 			wg.Go(func() {
-				for range 50 {
+				for range 20 {
 					_, err := q.Enqueue(t.Context(), queue.Item{})
 					assert.NoError(t, err)
 					d, err := q.Receive(t.Context())
@@ -80,7 +80,7 @@ func TestTwoHandles(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	assert.Len(t, seen, 400)
+	assert.Len(t, seen, 160)
 	for id, n := range seen {
 		assert.Equal(t, 1, n, id)
 	}

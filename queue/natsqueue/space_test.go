@@ -24,7 +24,7 @@ func TestLogStaysSmall(t *testing.T) {
 	old := queue.Item{ID: "old", Dedupe: "d", Payload: []byte("kept"), NotBefore: time.Now().Add(time.Hour)}
 	_, err := q.Enqueue(t.Context(), old)
 	require.NoError(t, err)
-	const cycles, size = 256, 256 << 10 // 64 MiB
+	const cycles, size = 160, 256 << 10 // 40 MiB
 	for range cycles {
 		_, err := q.Enqueue(t.Context(), queue.Item{Payload: make([]byte, size)})
 		require.NoError(t, err)
@@ -39,7 +39,7 @@ func TestLogStaysSmall(t *testing.T) {
 	require.NoError(t, err)
 	stream, err := js.Stream(t.Context(), "TOKENRING-QUEUE")
 	require.NoError(t, err)
-	assert.Less(t, stream.CachedInfo().State.Bytes, uint64(40<<20))
+	assert.Less(t, stream.CachedInfo().State.Bytes, uint64(30<<20))
 	assert.Greater(t, stream.CachedInfo().State.FirstSeq, uint64(1))
 
 	for _, h := range []queue.Queue{watcher, connect(t, url, natsqueue.Options{})} {

@@ -19,6 +19,8 @@ type txn struct {
 	now    int64
 	before head
 	recs   []record
+	size   int  // bytes of recs, at most
+	more   bool // there was no room for all that could have been done
 	undo   []func()
 	events []func()
 	stats  queue.Stats
@@ -33,6 +35,11 @@ func (q *Queue) begin() *txn {
 		t.s.lastToken = int64(binary.BigEndian.Uint32(token[:]))
 	}
 	return t
+}
+
+func (t *txn) record(r record) {
+	t.recs = append(t.recs, r)
+	t.size += r.size()
 }
 
 func (t *txn) changed() bool { return len(t.recs) > 0 || t.s.paused != t.before.paused }
@@ -61,14 +68,14 @@ func (s *state) restore(e *entry) func() {
 func (t *txn) update(e *entry, m meta) {
 	t.undo = append(t.undo, t.s.restore(e))
 	t.s.set(e.seq, nil, m)
-	t.recs = append(t.recs, record{kind: recMeta, seq: e.seq, meta: m})
+	t.record(record{kind: recMeta, seq: e.seq, meta: m})
 }
 
 // delete takes an item out.
 func (t *txn) delete(e *entry) {
 	release := e.state != dead && e.state != blocked
 	t.undo = append(t.undo, t.s.restore(e))
-	t.recs = append(t.recs, record{kind: recDelete, seq: e.seq, log: e.log})
+	t.record(record{kind: recDelete, seq: e.seq, log: e.log})
 	t.s.set(e.seq, nil, meta{state: none})
 	if release {
 		t.release(e.body.Key)
@@ -84,7 +91,7 @@ func (t *txn) insert(body *queue.Item, m meta) *entry {
 	}
 	t.s.set(seq, body, m)
 	t.undo = append(t.undo, func() { t.s.set(seq, nil, meta{state: none}) })
-	t.recs = append(t.recs, record{kind: recPut, seq: seq, body: body, meta: m})
+	t.record(record{kind: recPut, seq: seq, body: body, meta: m})
 	return t.s.entries[seq]
 }
 
@@ -120,11 +127,16 @@ func (t *txn) bury(e *entry, reason string) {
 	t.trace(t.q.opts.Trace.DeadLettered, e.item())
 }
 
-// advance brings the state up to the present: leases run out, delays end.
+// advance brings the state up to the present: leases run out, delays end. It
+// leaves most of the message to what is waiting.
 func (t *txn) advance() {
-	for range maxBatch {
+	for {
 		e := t.s.due.first()
 		if e == nil || e.due > t.now {
+			return
+		}
+		if t.size > t.q.budget/8 {
+			t.more = true
 			return
 		}
 		if e.state == delayed {
@@ -156,10 +168,10 @@ func (t *txn) rewrite(room int) {
 		}
 		if d := l.dedupe; d != nil {
 			if d.expires > t.now {
-				t.recs = append(t.recs, record{kind: recDedupe, dedupe: *d})
+				t.record(record{kind: recDedupe, dedupe: *d})
 			}
 		} else if e := l.entry; t.s.entries[e.seq] == e {
-			t.recs = append(t.recs, record{kind: recPut, seq: e.seq, body: e.body, meta: e.meta})
+			t.record(record{kind: recPut, seq: e.seq, body: e.body, meta: e.meta})
 		}
 	}
 }

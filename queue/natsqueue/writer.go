@@ -46,8 +46,8 @@ func (q *Queue) loop() {
 			}
 		}
 		q.waiting = slices.DeleteFunc(q.waiting, func(o *op) bool { return o.state.Load() == opGone })
-		if len(fresh) > 0 || len(q.waiting) > 0 {
-			q.serve(fresh)
+		for again := len(fresh) > 0 || len(q.waiting) > 0; again; {
+			fresh, again = q.serve(fresh)
 		}
 	}
 }
@@ -79,8 +79,9 @@ func (q *Queue) end() {
 	}
 }
 
-// serve runs fresh operations and those that wait in one transaction.
-func (q *Queue) serve(fresh []*op) {
+// serve runs fresh operations and those that wait in one transaction. It returns
+// those that come next, and whether there is more to do.
+func (q *Queue) serve(fresh []*op) (next []*op, more bool) {
 	claimed := make([]*op, 0, len(fresh)+8)
 	claim := func(o *op) bool {
 		if !o.state.CompareAndSwap(opWaiting, opClaimed) {
@@ -109,16 +110,18 @@ func (q *Queue) serve(fresh []*op) {
 			o.finish(err)
 		}
 		q.waiting = nil
-		return
+		return nil, false
 	}
 	t.report() // first, so that a caller finds its own call in the counters
-	var undone []*op
 	for _, o := range claimed {
 		if failed, finished := outcome[o]; finished {
 			if !o.finish(failed) && failed == nil && o.undo != nil {
-				undone = append(undone, &op{run: o.undo, done: make(chan error, 1)})
+				next = append(next, &op{run: o.undo, done: make(chan error, 1)})
 			}
 			continue
+		}
+		if o.kind == immediate {
+			next = append(next, o)
 		}
 		// It waits on, unless its caller has meanwhile given up.
 		if o.state.CompareAndSwap(opClaimed, opWaiting) && o.canceled.Load() && o.state.CompareAndSwap(opWaiting, opGone) {
@@ -130,9 +133,7 @@ func (q *Queue) serve(fresh []*op) {
 		return finished || o.state.Load() == opGone
 	})
 	q.tidy()
-	if len(undone) > 0 {
-		q.serve(undone)
-	}
+	return next, t.more || len(next) > 0
 }
 
 // transact decides operations on the latest state, until the log takes what was
@@ -143,12 +144,22 @@ func (q *Queue) transact(immediates []*op, claim func(*op) bool) (map[*op]error,
 		outcome := map[*op]error{}
 		t := q.begin()
 		t.advance()
+		advanced := t.size
+		fits := func(o *op) bool {
+			if t.size == advanced || t.size+o.size <= q.budget {
+				return true
+			}
+			t.more = true
+			return false
+		}
 		for _, o := range immediates {
-			if done, err := o.decide(t); done {
-				outcome[o] = err
+			if fits(o) {
+				if done, err := o.decide(t); done {
+					outcome[o] = err
+				}
 			}
 		}
-		t.serveWaiting(claim, outcome)
+		t.serveWaiting(claim, fits, outcome)
 		if !t.changed() {
 			t.rollback()
 			if len(outcome) == 0 && !q.unsure && q.newest.Load() <= q.log.applied || checked {
@@ -163,12 +174,18 @@ func (q *Queue) transact(immediates []*op, claim func(*op) bool) (map[*op]error,
 			checked = !c.news
 			continue
 		}
-		t.rewrite(max(64<<10, q.budget/4))
+		t.rewrite(min(max(64<<10, q.budget/4), q.limit-t.size-1024))
 		id := newID()
 		data := encode(id, &t.s.head, t.recs)
 		if len(data) > q.limit {
+			// It holds a single operation that writes.
 			t.rollback()
-			return nil, nil, fmt.Errorf("transaction of %d bytes, the server takes %d: %w", len(data), q.limit, queue.ErrTooLarge)
+			for o := range outcome {
+				if delete(outcome, o); o.size > 0 {
+					outcome[o] = fmt.Errorf("queue %s: transaction of %d bytes, the server takes %d: %w", q.log.name, len(data), q.limit, queue.ErrTooLarge)
+				}
+			}
+			return outcome, &txn{q: q, s: q.state, more: len(outcome) > 0}, nil
 		}
 		var a answer
 		err := q.room(reserve)
@@ -204,19 +221,24 @@ func (q *Queue) transact(immediates []*op, claim func(*op) bool) (map[*op]error,
 // serveWaiting gives the operations that wait their turn: of each kind until
 // one must wait on. Receivers may make room for enqueuers and those may feed
 // receivers, so it goes round until nothing moves.
-func (t *txn) serveWaiting(claim func(*op) bool, outcome map[*op]error) {
-	size := 0
+func (t *txn) serveWaiting(claim, fits func(*op) bool, outcome map[*op]error) {
 	for moved := true; moved; {
 		moved = false
 		var stuck [emptying + 1]bool
 		for _, o := range t.q.waiting {
-			if _, finished := outcome[o]; finished || stuck[o.kind] || size > 0 && size+o.size > t.q.budget || !claim(o) {
+			if _, finished := outcome[o]; finished || stuck[o.kind] {
+				continue
+			}
+			if !fits(o) {
+				stuck[o.kind] = true
+				continue
+			}
+			if !claim(o) {
 				continue
 			}
 			done, err := o.decide(t)
 			if done || err != nil {
 				outcome[o] = err
-				size += o.size
 				moved = moved || o.kind != emptying
 			} else if o.kind != emptying {
 				stuck[o.kind] = true
