@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -233,4 +234,38 @@ func TestIndexIsSmall(t *testing.T) {
 	assert.Less(t, heap, 0.25)
 	assert.InDelta(t, counted, heap, 0.05, "the index knows what it takes")
 	t.Logf("the index takes %.3f of the text, %.3f on the heap", counted, heap)
+}
+
+// What a file contains, its filter says it may contain.
+func FuzzIndexFilter(f *testing.F) {
+	f.Add("some text\nof two lines", 3, 6, false)
+	f.Add("ABCD", 0, 4, true)
+	f.Add("\u212aelvin and \u017fir", 0, 9, true)
+	f.Add("abc", 0, 3, false)
+	grams := new(gramSet)
+	f.Fuzz(func(t *testing.T, text string, start, length int, fold bool) {
+		if start < 0 || length < 1 || start > len(text) || length > len(text)-start || !utf8.ValidString(text[start:start+length]) {
+			return
+		}
+		q := Query{Patterns: []string{text[start : start+length]}}
+		if fold {
+			q.Case = CaseInsensitive
+			text = strings.ToUpper(text)
+		}
+		m, err := newMatcher(q)
+		if err != nil {
+			return
+		}
+		found := false
+		for line := range strings.SplitSeq(text, "\n") {
+			re, err := compileQuery(q, fold)
+			require.NoError(t, err)
+			found = found || re.MatchString(line)
+		}
+		grams.add([]byte(text))
+		c := &fileContent{filter: grams.filter()}
+		if required := m.required(); found && required != nil {
+			assert.True(t, c.contains(required), "%q in %q", q.Patterns[0], text)
+		}
+	})
 }
