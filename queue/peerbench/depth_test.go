@@ -44,7 +44,7 @@ func BenchmarkMemoryDepth(b *testing.B) {
 				r.items.PushBack(queue.Item{})
 			}
 			b.Run("tokenring", func(b *testing.B) {
-				spread(b, 1, func() error { return cycle(b, q, nil) })
+				spread(b, 1, func() error { return cycleMemory(b, q, nil) })
 			})
 			b.Run("deque", func(b *testing.B) {
 				spread(b, 1, func() error { r.cycle(nil); return nil })
