@@ -31,6 +31,9 @@ type checked struct {
 	// plain says that no reading whatsoever can see two statements in it, so
 	// that it may be sent as it is.
 	plain bool
+
+	inserts bool // it is INSERT or REPLACE
+	returns bool // it has RETURNING, so that it may have rows
 }
 
 // checks remembers texts that passed, because programs and agents send the same
@@ -81,13 +84,17 @@ func (d Dialect) check(sql string, write bool) (checked, error) {
 	if strings.IndexByte(sql, 0) >= 0 {
 		return checked{}, refused("it contains a NUL byte")
 	}
-	bare := strings.TrimRight(sql, "; \t\r\n")
+	st := checked{sql: sql, plain: !strings.Contains(strings.TrimRight(sql, "; \t\r\n"), ";")}
 	for _, reading := range d.readings(sql) {
-		if err := d.checkReading(reading.scan(sql), write); err != nil {
+		tokens := reading.scan(sql)
+		if err := d.checkReading(tokens, write); err != nil {
 			return checked{}, err
 		}
+		verb := first(tokens)
+		st.inserts = st.inserts || verb == "INSERT" || verb == "REPLACE"
+		st.returns = st.returns || slices.ContainsFunc(tokens, func(t token) bool { return t.text == "RETURNING" })
 	}
-	return checked{sql: sql, plain: !strings.Contains(bare, ";")}, nil
+	return st, nil
 }
 
 func (d Dialect) checkReading(tokens []token, write bool) error {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tokenring-ai/tokenring-go/utility/task"
@@ -248,7 +247,7 @@ func (s *Service) writing(ctx context.Context, p *Provider, st checked, args []a
 	}
 	defer tx.Rollback()
 	var result *Result
-	if strings.Contains(strings.ToUpper(st.sql), "RETURNING") {
+	if st.returns {
 		if result, err = s.run(ctx, tx, st, args, nil); err != nil {
 			return nil, err
 		}
@@ -270,7 +269,7 @@ func (s *Service) writing(ctx context.Context, p *Provider, st checked, args []a
 		if result.Affected, err = done.RowsAffected(); err != nil {
 			result.Affected = -1
 		}
-		if id, err := done.LastInsertId(); err == nil && id != 0 {
+		if id, err := done.LastInsertId(); err == nil && st.inserts { // otherwise it is an earlier one's
 			result.LastInsertID = id
 		}
 	}

@@ -246,9 +246,9 @@ func (r *Result) String() string {
 		case r.Affected < 0:
 			return "done"
 		case r.LastInsertID != 0:
-			return fmt.Sprintf("%d rows changed, last inserted ID %d", r.Affected, r.LastInsertID)
+			return fmt.Sprintf("%s changed, last inserted ID %d", countRows(r.Affected), r.LastInsertID)
 		default:
-			return fmt.Sprintf("%d rows changed", r.Affected)
+			return countRows(r.Affected) + " changed"
 		}
 	}
 	cells := make([][]string, 0, len(r.Rows)+1)
@@ -292,10 +292,17 @@ func (r *Result) String() string {
 			b.WriteByte('\n')
 		}
 	}
-	fmt.Fprintf(&b, "(%d rows", len(r.Rows))
+	b.WriteString("(" + countRows(int64(len(r.Rows))))
 	if r.Truncated != "" {
 		fmt.Fprintf(&b, ", and more: cut by the limit of %s; narrow the query", r.Truncated)
 	}
 	b.WriteString(")")
 	return b.String()
+}
+
+func countRows(n int64) string {
+	if n == 1 {
+		return "1 row"
+	}
+	return fmt.Sprintf("%d rows", n)
 }

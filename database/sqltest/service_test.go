@@ -52,6 +52,10 @@ func TestWrites(t *testing.T) {
 			require.NoError(t, err)
 			assert.Len(t, r.Rows, 2)
 			assert.EqualValues(t, 2, r.Affected)
+			r, err = s.Execute(t.Context(), "", "UPDATE t SET name = 'returning' WHERE id < 3")
+			require.NoError(t, err)
+			assert.EqualValues(t, 2, r.Affected, "the word is no clause here")
+			assert.Zero(t, r.LastInsertID, "nothing was inserted")
 			_, err = s.Execute(t.Context(), "", "CREATE INDEX by_id ON t (id)")
 			require.NoError(t, err)
 
@@ -75,7 +79,7 @@ func TestWrites(t *testing.T) {
 			require.Error(t, err)
 			assert.EqualValues(t, 5, count())
 			st := s.Stats()
-			assert.EqualValues(t, 4, st.Writes)
+			assert.EqualValues(t, 5, st.Writes)
 			assert.EqualValues(t, 1, st.CacheHits)
 		})
 	}
