@@ -39,7 +39,8 @@ func (c *Command) Help() string {
   clear [dead]    remove all tasks that nobody is working on, or the dead ones
   run             handle tasks until the queue is empty
   pause, resume   stop and go on handing out tasks
-  retry [ID...]   send dead tasks back into the queue, all if none is named
+  retry dead      send all dead tasks back into the queue
+  retry ID...     send these dead tasks back
   stats           show counters`
 }
 
@@ -95,6 +96,9 @@ func (c *Command) Command(ctx context.Context, args string) (string, error) {
 	case "resume":
 		return "resumed", c.queue.Resume(ctx)
 	case "retry":
+		if rest == "dead" { // which is all that can be retried
+			fields = nil
+		}
 		n, err := c.queue.Redrive(ctx, fields...)
 		if err != nil {
 			return "", err

@@ -136,7 +136,8 @@ func TestCommandAndTools(t *testing.T) {
 	run("run", "done 1, dead 1")
 	assert.Equal(t, []string{"write the docs", "odd one"}, handled)
 	run("list dead", "last error: odd")
-	run("retry", "sent 1 dead tasks back")
+	run("retry dead", "sent 1 dead tasks back")
+	run("retry", "sent 0 dead tasks back") // all, too
 	run("stats", "ready 1")
 	run("clear", "removed 1")
 	run("clear dead", "removed 0")

@@ -1,0 +1,188 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tokenring-ai/tokenring-go/queue"
+)
+
+// flaky is a queue some of whose calls fail.
+type flaky struct {
+	*queue.Memory
+	mu          sync.Mutex
+	extend, ack []error // of the next calls
+}
+
+func (f *flaky) next(errs *[]error) (err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(*errs) > 0 {
+		err, *errs = (*errs)[0], (*errs)[1:]
+	}
+	return err
+}
+
+func (f *flaky) Extend(ctx context.Context, lease queue.Lease) error {
+	if err := f.next(&f.extend); err != nil {
+		return err
+	}
+	return f.Memory.Extend(ctx, lease)
+}
+
+func (f *flaky) Ack(ctx context.Context, lease queue.Lease) error {
+	if err := f.next(&f.ack); err != nil {
+		return err
+	}
+	return f.Memory.Ack(ctx, lease)
+}
+
+var errBroken = errors.New("connection reset")
+
+// attempts handles one item, for ten minutes at a time, and returns what came of
+// each attempt.
+func attempts(t *testing.T, q *flaky) (outcomes []error) {
+	_, err := q.Enqueue(t.Context(), queue.Item{})
+	require.NoError(t, err)
+	w := queue.NewWorker(q, func(ctx context.Context, _ queue.Item) error {
+		select {
+		case <-time.After(10 * time.Minute):
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}, queue.WorkerOptions{
+		Logger: quiet,
+		Result: func(_ context.Context, _ queue.Item, err error, _ time.Duration) {
+			outcomes = append(outcomes, err)
+			panic("a result hook that panics ends nothing")
+		},
+	})
+	require.NoError(t, w.RunUntilEmpty(t.Context()))
+	return outcomes
+}
+
+func TestWorkerOnAQueueThatFails(t *testing.T) {
+	newQueue := func() *flaky { return &flaky{Memory: queue.NewMemory(queue.Options{Lease: time.Minute})} }
+	t.Run("a lost lease cancels the handler", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			q := newQueue()
+			q.extend = []error{nil, queue.ErrLeaseLost}
+			got := attempts(t, q)
+			require.Len(t, got, 2)
+			assert.ErrorIs(t, got[0], queue.ErrLeaseLost)
+			assert.NoError(t, got[1])
+			assert.EqualValues(t, 1, q.Stats().Expired)
+		})
+	})
+	t.Run("the heartbeat outlasts a failure", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			q := newQueue()
+			q.extend = []error{errBroken, nil, errBroken}
+			assert.Equal(t, []error{nil}, attempts(t, q))
+		})
+	})
+	t.Run("an acknowledgement that fails is repeated", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			q := newQueue()
+			q.ack = []error{errBroken, errBroken, errBroken}
+			assert.Equal(t, []error{nil}, attempts(t, q))
+			assert.EqualValues(t, 1, q.Stats().Acked)
+		})
+	})
+	t.Run("what cannot be acknowledged comes again", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			q := newQueue()
+			for range 8 { // 50 ms, doubled each time, is more than ten seconds
+				q.ack = append(q.ack, errBroken)
+			}
+			got := attempts(t, q)
+			require.Len(t, got, 2)
+			assert.ErrorIs(t, got[0], errBroken)
+			assert.NoError(t, got[1])
+		})
+	})
+}
+
+func TestWorkerRetriesByTypeOfError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := queue.NewMemory(queue.Options{Backoff: func(int) time.Duration { return time.Hour }})
+		errs := map[string]error{
+			"path":  &fs.PathError{Op: "open", Path: "x", Err: errBroken},
+			"limit": fmt.Errorf("model: %w", errBroken),
+			"odd":   errors.New("odd"),
+		}
+		for name := range errs {
+			_, err := q.Enqueue(t.Context(), queue.Item{Name: name})
+			require.NoError(t, err)
+		}
+		start, done := time.Now(), map[string]time.Duration{}
+		w := queue.NewWorker(q, func(_ context.Context, it queue.Item) error {
+			if it.Attempts == 1 {
+				return errs[it.Name]
+			}
+			done[it.Name] = time.Since(start)
+			return nil
+		}, queue.WorkerOptions{Logger: quiet, Retry: func(_ queue.Item, err error) queue.Decision {
+			var path *fs.PathError
+			switch {
+			case errors.As(err, &path):
+				return queue.Decision{Dead: true}
+			case errors.Is(err, errBroken):
+				return queue.Decision{Delay: time.Minute}
+			default:
+				panic("a policy that panics means the queue's backoff")
+			}
+		}})
+		require.NoError(t, w.RunUntilEmpty(t.Context()))
+		assert.Equal(t, map[string]time.Duration{"limit": time.Minute, "odd": time.Hour}, done)
+		for it := range q.List(t.Context(), queue.Filter{}) {
+			assert.Equal(t, "path", it.Name)
+			assert.Equal(t, "open x: connection reset", it.LastError)
+		}
+		assert.Equal(t, []string{"path"}, names(t, q))
+	})
+}
+
+// TestWorkerConcurrency handles items of three keys with more hands than keys: all
+// keys at once, and each key's items one after the other.
+func TestWorkerConcurrency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := queue.NewMemory(queue.Options{})
+		for i := range 12 {
+			_, err := q.Enqueue(t.Context(), queue.Item{Name: fmt.Sprint(i), Key: fmt.Sprint("key", i%3)})
+			require.NoError(t, err)
+		}
+		var mu sync.Mutex
+		busy, most, order := map[string]bool{}, 0, map[string][]string{}
+		w := queue.NewWorker(q, func(_ context.Context, it queue.Item) error {
+			mu.Lock()
+			assert.False(t, busy[it.Key])
+			busy[it.Key] = true
+			most = max(most, len(busy))
+			order[it.Key] = append(order[it.Key], it.Name)
+			mu.Unlock()
+			<-time.After(time.Minute)
+			mu.Lock()
+			delete(busy, it.Key)
+			mu.Unlock()
+			return nil
+		}, queue.WorkerOptions{Concurrency: 8})
+		start := time.Now()
+		require.NoError(t, w.RunUntilEmpty(t.Context()))
+		assert.Equal(t, 4*time.Minute, time.Since(start))
+		assert.Equal(t, 3, most)
+		assert.Equal(t, map[string][]string{
+			"key0": {"0", "3", "6", "9"}, "key1": {"1", "4", "7", "10"}, "key2": {"2", "5", "8", "11"},
+		}, order)
+	})
+}
