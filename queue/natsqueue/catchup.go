@@ -40,11 +40,16 @@ func (q *Queue) readTo(ctx context.Context, at end, id string) (c caught, err er
 		for _, m := range msgs {
 			if m.seq > l.applied+1 { // what is needed is behind what was purged
 				c.gap = true
+				prefix := q.state.prefix
 				q.state = newState()
+				q.state.prefix = prefix
 			}
 			got, h, recs, err := decode(m.data)
 			if err != nil {
 				return c, fmt.Errorf("%w: message %d: %w", ErrCorrupt, m.seq, err)
+			}
+			if known := q.state.prefix; known != "" && known != h.prefix {
+				return c, fmt.Errorf("%w: message %d is of another log", ErrLost, m.seq)
 			}
 			c.own = c.own || got == id
 			q.state.apply(h, recs, m.seq)

@@ -43,8 +43,12 @@ func passing(err error) bool {
 		}
 	}
 	var api *jetstream.APIError
-	return errors.As(err, &api) && api.Code >= 500 && !full(err)
+	return errors.As(err, &api) && (api.Code >= 500 && !full(err) || api.ErrorCode == noPeers)
 }
+
+// noPeers is the code of a cluster that has fewer servers than replicas, as one
+// that was only just started.
+const noPeers = 10005
 
 // full reports whether a server refuses to store more, see its errors.json.
 func full(err error) bool {

@@ -220,7 +220,12 @@ func (l *eventlog) read(ctx context.Context) ([]message, error) {
 					return errBehind
 				}
 				return nil
-			case "404": // a replica that is behind
+			case "404": // a replica that is behind, or another log
+				if at, err := l.look(ctx); err != nil {
+					return err
+				} else if at.first > at.last {
+					return fmt.Errorf("%w: all were purged", ErrLost)
+				}
 				return errBehind
 			case "503":
 				return nats.ErrNoResponders

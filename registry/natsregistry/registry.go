@@ -102,8 +102,8 @@ type Registry[T any] struct {
 }
 
 // Open uses or makes the bucket and returns once the members that it holds are in
-// the mirror. A member that fell silent before is there for up to a TTL. The
-// connection stays the caller's; it should reconnect without limit. Call Close.
+// the mirror, for which it tries for as long as ctx lets it. A member that fell
+// silent before is there for up to a TTL. The connection stays the caller's; it should reconnect without limit. Call Close.
 func Open[T any](ctx context.Context, nc *nats.Conn, opts Options[T]) (*Registry[T], error) {
 	if opts.Bucket == "" {
 		opts.Bucket = defaultBucket
@@ -113,6 +113,11 @@ func Open[T any](ctx context.Context, nc *nats.Conn, opts Options[T]) (*Registry
 	}
 	if opts.Heartbeat <= 0 || opts.Heartbeat > opts.TTL/3 {
 		opts.Heartbeat = max(opts.TTL/3, 1)
+	}
+	switch opts.Replicas {
+	case 0, 1, 3, 5:
+	default:
+		return nil, fmt.Errorf("natsregistry: %d replicas: want 1, 3 or 5", opts.Replicas)
 	}
 	if opts.MaxMembers <= 0 {
 		opts.MaxMembers = defaultMaxMembers
@@ -234,8 +239,12 @@ func passing(err error) bool {
 		return api.Code >= 500
 	}
 	api, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && api.Code >= 500
+	return ok && (api.Code >= 500 || api.ErrorCode == noPeers)
 }
+
+// noPeers is the code of a cluster that has fewer servers than replicas, as one
+// that was only just started.
+const noPeers = 10005
 
 // again repeats fn while the cluster cannot answer, until ctx ends.
 func again(ctx context.Context, fn func(context.Context) error) error {

@@ -417,6 +417,8 @@ func TestOpenFailures(t *testing.T) {
 	nc := connect(t, s.ClientURL())
 	_, err := natsregistry.Open(t.Context(), nc, options{Bucket: "no.dots allowed"})
 	require.ErrorIs(t, err, jetstream.ErrInvalidBucketName)
+	_, err = natsregistry.Open(t.Context(), nc, options{Replicas: 2})
+	require.ErrorContains(t, err, "2 replicas")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("enough")
 	cancel(cause)
