@@ -2,6 +2,7 @@ package queuetest
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -13,9 +14,11 @@ import (
 )
 
 // model is the specification of a queue without regard to cost. Time stands
-// still in it: leases do not run out and delays are long or none.
+// still in it: leases and the dedupe window do not end and delays are long or
+// none.
 type model struct {
-	items []*modelItem // in the order of enqueuing
+	items  []*modelItem      // in the order of enqueuing
+	dedupe map[string]string // keys to the IDs of the first items
 }
 
 type modelItem struct {
@@ -27,7 +30,39 @@ type modelItem struct {
 	delivery queue.Delivery
 }
 
-const modelAttempts = 3
+const (
+	modelAttempts = 3
+	modelCapacity = 30
+)
+
+// enqueue takes a batch in or says why it cannot be.
+func (m *model) enqueue(batch []queue.Item, items []*modelItem) (ids []string, err error) {
+	dedupe := maps.Clone(m.dedupe)
+	all := slices.Clone(m.items)
+	for i := range batch {
+		it := &batch[i]
+		if first, ok := dedupe[it.Dedupe]; ok && it.Dedupe != "" {
+			ids = append(ids, first)
+			continue
+		}
+		if slices.ContainsFunc(all, func(o *modelItem) bool { return o.name == it.ID }) {
+			return nil, queue.ErrDuplicateID
+		}
+		if it.Dedupe != "" {
+			dedupe[it.Dedupe] = it.ID
+		}
+		all = append(all, items[i])
+		ids = append(ids, it.ID)
+	}
+	if (&model{items: all}).live() > modelCapacity && len(all) > len(m.items) {
+		return nil, queue.ErrFull
+	}
+	m.items, m.dedupe = all, dedupe
+	return ids, nil
+}
+
+// live counts the items that are not dead.
+func (m *model) live() int { return len(m.items) - len(m.in(queue.Dead)) }
 
 // blocked reports whether an earlier item of the same key is not finished.
 func (m *model) blocked(it *modelItem) bool {
@@ -98,8 +133,8 @@ func testModel(t *testing.T, e Engine) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	q := open(t, e, queue.Options{MaxAttempts: modelAttempts, Lease: time.Hour})
-	m := &model{}
+	q := open(t, e, queue.Options{MaxAttempts: modelAttempts, Lease: time.Hour, DedupeWindow: time.Hour, Capacity: modelCapacity})
+	m := &model{dedupe: map[string]string{}}
 	paused := false
 	pick := func(items []*modelItem) *modelItem {
 		if len(items) == 0 {
@@ -111,19 +146,29 @@ func testModel(t *testing.T, e Engine) {
 		switch op := rnd.IntN(20); {
 		case op < 7:
 			batch := make([]queue.Item, 1+rnd.IntN(3)*rnd.IntN(2))
+			items := make([]*modelItem, len(batch))
 			for i := range batch {
 				it := &modelItem{name: fmt.Sprintf("%d.%d", step, i), priority: rnd.IntN(3), state: queue.Ready}
 				if rnd.IntN(2) == 0 {
 					it.key = string(rune('a' + rnd.IntN(4)))
 				}
+				if old := pick(m.items); old != nil && rnd.IntN(20) == 0 {
+					it.name = old.name // which is taken
+				}
 				batch[i] = queue.Item{ID: it.name, Name: it.name, Key: it.key, Priority: it.priority}
+				if rnd.IntN(5) == 0 {
+					batch[i].Dedupe = fmt.Sprint(rnd.IntN(step + 1))
+				}
 				if rnd.IntN(10) == 0 {
 					it.state = queue.Delayed
 					batch[i].NotBefore = time.Now().Add(time.Hour)
 				}
-				m.items = append(m.items, it)
+				items[i] = it
 			}
-			q.add(batch...)
+			want, refused := m.enqueue(batch, items)
+			got, err := q.Enqueue(t.Context(), batch...)
+			require.ErrorIs(t, err, refused, "step %d", step)
+			require.Equal(t, want, got, "step %d", step)
 		case op < 13:
 			d, err := q.TryReceive(t.Context())
 			want := m.next()
@@ -176,6 +221,10 @@ func testModel(t *testing.T, e Engine) {
 		case op < 19:
 			if it := pick(m.in(queue.Dead)); it != nil {
 				_, err := q.Redrive(t.Context(), it.name)
+				if m.live() == modelCapacity {
+					require.ErrorIs(t, err, queue.ErrFull)
+					break
+				}
 				require.NoError(t, err)
 				m.remove(it)
 				m.items = append(m.items, it)
