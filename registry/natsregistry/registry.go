@@ -103,7 +103,8 @@ type Registry[T any] struct {
 
 // Open uses or makes the bucket and returns once the members that it holds are in
 // the mirror, for which it tries for as long as ctx lets it. A member that fell
-// silent before is there for up to a TTL. The connection stays the caller's; it should reconnect without limit. Call Close.
+// silent before is there for up to a TTL. The connection stays the caller's; it
+// should reconnect without limit. Call Close.
 func Open[T any](ctx context.Context, nc *nats.Conn, opts Options[T]) (*Registry[T], error) {
 	if opts.Bucket == "" {
 		opts.Bucket = defaultBucket
