@@ -340,6 +340,7 @@ func TestReconnect(t *testing.T) {
 	t.Parallel()
 	dir, port := t.TempDir(), freePorts(t, 1)[0]
 	s := startAt(t, dir, port)
+	t.Cleanup(func() { stop(s) }) // after the registries have closed
 	a, b := open(t, connect(t, s.ClientURL()), options{}), open(t, connect(t, s.ClientURL()), options{})
 	_, err := a.Register(t.Context(), "x", service{Addr: "1"})
 	require.NoError(t, err)
@@ -353,7 +354,6 @@ func TestReconnect(t *testing.T) {
 		require.NotEqual(t, registry.Removed, c.Kind)
 	}
 	s = startAt(t, dir, port)
-	defer stop(s)
 	registering, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
 	_, err = a.Register(registering, "y", service{Addr: "2"})
