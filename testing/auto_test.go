@@ -266,8 +266,9 @@ func TestRepairAttemptLimit(t *stdtesting.T) {
 	assert.Len(t, l.repairs, 3)
 }
 
-// Looking again at a run whose repair is under way is no attempt.
-func TestRepairOfOneRunIsEnqueuedOnce(t *stdtesting.T) {
+// Looking again at a report whose repair is under way is no attempt. A report of
+// the same result, known from before, is: the attempt changed nothing.
+func TestRepairOfOneReportIsEnqueuedOnce(t *stdtesting.T) {
 	l := newLoop(t)
 	l.fails("A")
 	for range 3 {
@@ -279,8 +280,15 @@ func TestRepairOfOneRunIsEnqueuedOnce(t *stdtesting.T) {
 	require.NoError(t, json.Unmarshal(data, l.AutoRepair))
 	require.NoError(t, l.AfterTesting(t.Context()))
 	assert.Len(t, l.repairs, 1)
+	l.s.generation = func() uint64 { return 1 }
 	l.fails("A")
 	assert.Equal(t, 2, l.repairs[1].Attempt)
+	report, err := l.s.RunWith(t.Context(), RunOptions{Reuse: true})
+	require.NoError(t, err)
+	require.True(t, report.Results[0].Cached)
+	require.NoError(t, l.AfterTesting(t.Context()))
+	reason, _ := l.GaveUp()
+	assert.Contains(t, reason, "changed nothing")
 }
 
 func TestRepairStateSurvives(t *stdtesting.T) {

@@ -63,7 +63,7 @@ type repairState struct {
 type streak struct {
 	Seen     []string       `json:"seen"`          // fingerprints, one per repair that was enqueued
 	Attempts map[string]int `json:"attempts"`      // by fingerprint
-	Last     time.Time      `json:"last,omitzero"` // when the run began that the last repair was for
+	Last     time.Time      `json:"last,omitzero"` // when the report began that the last repair was for
 	GaveUp   string         `json:"gaveUp,omitempty"`
 	Final    bool           `json:"final,omitempty"` // no new failure opens it again
 }
@@ -89,8 +89,9 @@ func (a *AutoRepair) AfterTesting(ctx context.Context) error {
 		return errors.New("testing: auto-repair: AutoRepairOptions.Enqueue is not set: nobody would do the repair")
 	}
 	var errs []error
-	shared := &shared{a: a}
-	for _, r := range a.s.Latest().Results {
+	report := a.s.Latest()
+	shared := &shared{a: a, report: report.Started}
+	for _, r := range report.Results {
 		switch {
 		case r.Status == Passed:
 			a.forget(r.Name)
@@ -115,6 +116,7 @@ func (a *AutoRepair) forget(name string) {
 // shared is made once for all repairs of one report.
 type shared struct {
 	a                *AutoRepair
+	report           time.Time // when it began
 	done             bool
 	checkpoint, diff string
 }
@@ -150,7 +152,7 @@ func (a *AutoRepair) repair(ctx context.Context, res Result, shared *shared) err
 	for _, c := range res.Failures {
 		r.Failing = append(r.Failing, c.ID())
 	}
-	reason, final, attempt := a.decide(res, r.Fingerprint)
+	reason, final, attempt := a.decide(res, r.Fingerprint, shared.report)
 	r.Attempt = attempt
 	if attempt == 0 && reason == "" {
 		return nil
@@ -217,15 +219,15 @@ func (a *AutoRepair) attempts(name, fingerprint string) int {
 // up, or neither when nothing is to be done. It counts before the repair is
 // enqueued, so that a host that does the repair within Enqueue, tests and comes
 // back here finds it counted.
-func (a *AutoRepair) decide(res Result, fingerprint string) (reason string, final bool, attempt int) {
+func (a *AutoRepair) decide(res Result, fingerprint string, report time.Time) (reason string, final bool, attempt int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.streak(res.Name)
 	n := len(s.Seen)
 	attempts := s.Attempts[fingerprint]
 	switch {
-	case res.Started.Equal(s.Last) && !s.Last.IsZero():
-		return "", false, 0 // the repair of this very run is under way
+	case report.Equal(s.Last) && !report.IsZero():
+		return "", false, 0 // its repair is under way
 	case s.GaveUp != "" && (s.Final || attempts > 0):
 		return "", false, 0
 	case res.Status == Errored:
@@ -244,7 +246,7 @@ func (a *AutoRepair) decide(res Result, fingerprint string) (reason string, fina
 	}
 	s.Seen = append(s.Seen, fingerprint)
 	s.Attempts[fingerprint]++
-	s.GaveUp, s.Last = "", res.Started
+	s.GaveUp, s.Last = "", report
 	a.gen++
 	return "", false, attempts + 1
 }
