@@ -18,11 +18,13 @@ type loopDetector struct {
 func (d *loopDetector) add(s *Step, limit int) bool {
 	var h maphash.Hash
 	h.SetSeed(loopSeed)
-	for _, call := range s.Response.Calls() {
-		h.WriteString(call.Name)
-		h.WriteByte(0)
-		h.WriteString(call.Arguments)
-		h.WriteByte(0)
+	for i := range s.Response.Message.Parts {
+		if call := s.Response.Message.Parts[i].Call; call != nil {
+			h.WriteString(call.Name)
+			h.WriteByte(0)
+			h.WriteString(call.Arguments)
+			h.WriteByte(0)
+		}
 	}
 	for i := range s.Results {
 		h.WriteString(s.Results[i].Text)

@@ -22,7 +22,7 @@ func (tr *toolRun) ask(a *activeCall) {
 	approval := &Approval{
 		Call: *a.call, Annotations: a.tool.Annotations, Effects: a.effects, Interrupted: a.interrupted,
 	}
-	ctx, events := tr.work, tr.events
+	ctx, events := tr.work, tr.results()
 	c.workers.start()
 	go func() {
 		defer c.workers.end()

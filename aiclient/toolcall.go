@@ -68,7 +68,7 @@ func (tr *toolRun) start(a *activeCall) {
 	if timeout > 0 {
 		a.deadline = a.started.Add(timeout + abortGrace)
 	}
-	events := tr.events
+	events := tr.results()
 	c.workers.start()
 	go func() {
 		defer c.workers.end()

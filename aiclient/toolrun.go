@@ -61,8 +61,8 @@ type toolRun struct {
 	cancel  context.CancelFunc
 	r       *run
 	calls   []*activeCall
-	events  chan toolEvent
-	left    int // calls without a result
+	events  chan toolEvent // from goroutines beside the turn's; nil as long as there were none
+	left    int            // calls without a result
 	running int
 	asking  bool
 	grants  []grant
@@ -109,7 +109,7 @@ func (c *Conversation) newToolRun(ctx context.Context, r *run) *toolRun {
 	open := append([]openCall(nil), c.state.open...)
 	grants := slices.Clip(c.state.grants)
 	c.mu.Unlock()
-	tr := &toolRun{c: c, ctx: ctx, r: r, grants: grants, events: make(chan toolEvent, 2*len(open))}
+	tr := &toolRun{c: c, ctx: ctx, r: r, grants: grants}
 	tr.work, tr.cancel = context.WithCancel(ctx)
 	tr.calls = make([]*activeCall, len(open))
 	for i, o := range open {
@@ -150,6 +150,15 @@ func (c *Conversation) newToolRun(ctx context.Context, r *run) *toolRun {
 		}
 	}
 	return tr
+}
+
+// results is the channel of goroutines beside the turn's. It holds all that they
+// may ever send, so that none waits for a turn that is over.
+func (tr *toolRun) results() chan<- toolEvent {
+	if tr.events == nil {
+		tr.events = make(chan toolEvent, 2*len(tr.calls))
+	}
+	return tr.events
 }
 
 // settle gives a call its result. The result is recorded at the next boundary.
