@@ -25,7 +25,7 @@ func (q *Queue) catchUp(ctx context.Context) (c caught, err error) {
 // readTo applies the log up to an end, and looks for the transaction with that ID.
 func (q *Queue) readTo(ctx context.Context, at end, id string) (c caught, err error) {
 	l := &q.log
-	began := l.applied > 0
+	began, known := l.applied > 0, q.state.prefix
 	if at.first > at.last && at.last > 0 { // nothing is there, though the last transaction always stays
 		if began && (l.applied < at.last || len(q.state.entries) > 0) {
 			return c, fmt.Errorf("%w: all were purged", ErrLost)
@@ -40,17 +40,16 @@ func (q *Queue) readTo(ctx context.Context, at end, id string) (c caught, err er
 		for _, m := range msgs {
 			if m.seq > l.applied+1 { // what is needed is behind what was purged
 				c.gap = true
-				prefix := q.state.prefix
 				q.state = newState()
-				q.state.prefix = prefix
 			}
 			got, h, recs, err := decode(m.data)
 			if err != nil {
 				return c, fmt.Errorf("%w: message %d: %w", ErrCorrupt, m.seq, err)
 			}
-			if known := q.state.prefix; known != "" && known != h.prefix {
+			if known != "" && known != h.prefix {
 				return c, fmt.Errorf("%w: message %d is of another log", ErrLost, m.seq)
 			}
+			known = "" // only what was read before is in question
 			c.own = c.own || got == id
 			q.state.apply(h, recs, m.seq)
 			l.applied = m.seq

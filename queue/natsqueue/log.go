@@ -70,6 +70,9 @@ func (l *eventlog) again(ctx context.Context, fn func(context.Context) error) er
 		if err == nil {
 			return nil
 		}
+		if errors.Is(err, ErrLost) && !passing(err) {
+			return err
+		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
