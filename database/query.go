@@ -6,11 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"runtime"
-	"slices"
 	"time"
-
-	"github.com/tokenring-ai/tokenring-go/utility/task"
 )
 
 // Query runs one statement that reads and returns its rows. An empty provider
@@ -66,7 +62,7 @@ func (s *Service) query(ctx context.Context, p *Provider, query string, args []a
 // reading runs a query where it cannot write.
 func (s *Service) reading(ctx context.Context, p *Provider, st checked, args []any) (*Result, error) {
 	if p.Dialect == SQLite {
-		return s.leavingSQLite(ctx, p, st, args)
+		return s.readingSQLite(ctx, p, st, args)
 	}
 	conn, err := p.read().Conn(ctx)
 	if err != nil {
@@ -89,48 +85,6 @@ func (s *Service) reading(ctx context.Context, p *Provider, st checked, args []a
 			return nil
 		})
 	})
-}
-
-// leavingSQLite runs a query in a goroutine of its own, so that the call ends when
-// its time is up. SQLite runs in this process, and a driver may not stop a
-// statement that looks for its next row: modernc.org/sqlite does so until the first
-// row only. Such a statement keeps its connection until it ends by itself.
-func (s *Service) leavingSQLite(ctx context.Context, p *Provider, st checked, args []any) (*Result, error) {
-	args = slices.Clone(args) // the caller's, who may be gone
-	return task.Abandon(ctx, nil, "query of database "+p.Name, func(ctx context.Context) (*Result, error) {
-		growStack()
-		return s.readingSQLite(ctx, p, st, args)
-	}, nil)
-}
-
-// growStack makes the stack of a new goroutine as large as SQLite's code needs it,
-// in one step: doubling it on the way down took most of the time of a short query.
-//
-//go:noinline
-func growStack() byte {
-	var room [14 << 10]byte
-	return room[runtime.NumGoroutine()%len(room)]
-}
-
-// readingSQLite pins a connection that is set to query only meanwhile. SQLite
-// has no read-only transactions.
-func (s *Service) readingSQLite(ctx context.Context, p *Provider, st checked, args []any) (*Result, error) {
-	conn, err := p.read().Conn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	// The pragma waits for nothing, so that drivers need not watch a context.
-	uncancelled := context.WithoutCancel(ctx)
-	if _, err := conn.ExecContext(uncancelled, "PRAGMA query_only = ON"); err != nil {
-		return nil, err
-	}
-	result, err := s.run(ctx, conn, st, args, nil)
-	if _, off := conn.ExecContext(uncancelled, "PRAGMA query_only = OFF"); off != nil {
-		// The pool must not hand a connection in an unknown state to a writer.
-		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
-	}
-	return result, err
 }
 
 // runner is what a connection and a transaction have in common.

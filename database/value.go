@@ -63,19 +63,13 @@ func (s *Service) collect(rows *sql.Rows, cut func()) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{Columns: make([]Column, len(types))}
-	kinds := make([]kind, len(types))
+	columns := make([]Column, len(types))
 	for i, t := range types {
-		r.Columns[i] = Column{Name: t.Name(), Type: t.DatabaseTypeName()}
-		kinds[i] = kindOf(r.Columns[i].Type)
+		columns[i] = Column{Name: t.Name(), Type: t.DatabaseTypeName()}
 	}
-	bytes := 0
+	out := s.newCollector(columns)
 	targets := make([]any, len(types))
 	for rows.Next() {
-		if s.opts.MaxRows > 0 && len(r.Rows) == s.opts.MaxRows {
-			r.Truncated = "rows"
-			break
-		}
 		row := make([]Value, len(types))
 		for i := range row {
 			targets[i] = &row[i]
@@ -83,26 +77,51 @@ func (s *Service) collect(rows *sql.Rows, cut func()) (*Result, error) {
 		if err := rows.Scan(targets...); err != nil {
 			return nil, err
 		}
-		for i := range row {
-			row[i] = exact(row[i], kinds[i])
-			bytes += sizeOf(row[i])
+		if !out.add(row) {
+			if cut != nil {
+				cut()
+			}
+			return out.r, nil
 		}
-		if s.opts.MaxBytes > 0 && bytes > s.opts.MaxBytes {
-			r.Truncated = "bytes"
-			break
-		}
-		r.Rows = append(r.Rows, row)
-	}
-	if r.Truncated != "" {
-		if cut != nil {
-			cut()
-		}
-		return r, nil
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	return r, rows.Close()
+	return out.r, rows.Close()
+}
+
+// collector makes a result of rows.
+type collector struct {
+	s     *Service
+	r     *Result
+	kinds []kind
+	bytes int
+}
+
+func (s *Service) newCollector(columns []Column) *collector {
+	c := &collector{s: s, r: &Result{Columns: columns}, kinds: make([]kind, len(columns))}
+	for i := range columns {
+		c.kinds[i] = kindOf(columns[i].Type)
+	}
+	return c
+}
+
+// add takes a row, or cuts the result because of it and returns false.
+func (c *collector) add(row []Value) bool {
+	if c.s.opts.MaxRows > 0 && len(c.r.Rows) == c.s.opts.MaxRows {
+		c.r.Truncated = "rows"
+		return false
+	}
+	for i := range row {
+		row[i] = exact(row[i], c.kinds[i])
+		c.bytes += sizeOf(row[i])
+	}
+	if c.s.opts.MaxBytes > 0 && c.bytes > c.s.opts.MaxBytes {
+		c.r.Truncated = "bytes"
+		return false
+	}
+	c.r.Rows = append(c.r.Rows, row)
+	return true
 }
 
 // kind is what a column's type says about values that a driver may deliver in

@@ -1,9 +1,11 @@
 package sqltest
 
 import (
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -96,4 +98,30 @@ func TestValues(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestArguments(t *testing.T) {
+	for _, e := range engines() {
+		t.Run(e.name, func(t *testing.T) {
+			s := database.New(database.Options{})
+			require.NoError(t, s.Register(database.Provider{Name: "main", DB: e.open(t), Dialect: e.dialect}))
+			query := "SELECT cast(? AS char(9)), cast(? AS char(9)), ? IS NULL, cast(? AS char(9))"
+			if e.dialect == database.Postgres {
+				query = "SELECT $1::text, $2::text, $3::text IS NULL, $4::text"
+			}
+			r, err := s.Query(t.Context(), "", query, "7", sql.NullString{String: "x", Valid: true}, sql.NullString{}, new("y"))
+			require.NoError(t, err)
+			assert.Equal(t, []database.Value{"7", "x", "y"}, slices.Delete(slices.Clone(r.Rows[0]), 2, 3))
+			assert.Contains(t, []any{true, int64(1)}, r.Rows[0][2])
+			_, err = s.Query(t.Context(), "", query, "7", "8", "9", make(chan int))
+			require.Error(t, err)
+			_, err = s.Query(t.Context(), "", query, "7")
+			require.Error(t, err, "too few")
+		})
+	}
+	s := database.New(database.Options{})
+	require.NoError(t, s.Register(database.Provider{Name: "main", DB: openSQLite(t), Dialect: database.SQLite}))
+	r, err := s.Query(t.Context(), "", "SELECT @n, @text, @blob, typeof(@blob)", sql.Named("n", 7), sql.Named("text", "a"), sql.Named("blob", []byte("a")))
+	require.NoError(t, err)
+	assert.Equal(t, []database.Value{int64(7), "a", []byte("a"), "blob"}, r.Rows[0])
 }
