@@ -62,8 +62,9 @@ type ConversationOptions struct {
 	// An error ends the turn.
 	Checkpoint func(ctx context.Context) error
 
-	// BeforeStep may change the request before each call of the model. An error
-	// ends the turn.
+	// BeforeStep may change the request before each call of the model; what the
+	// request refers to, such as its messages, must be replaced and not changed.
+	// An error ends the turn.
 	BeforeStep func(ctx context.Context, step int, req *Request) error
 
 	// AfterStep sees each step when it is complete, tool results included. An
