@@ -31,7 +31,9 @@
 //     log, whatever leaders answer. It names its predecessor, so it takes effect once.
 //   - Loss: a stream that lost what it acknowledged is an error, [ErrLost], once.
 //
-// Each handle holds all items in memory. A transaction must fit into a message,
+// Each handle holds all items in memory and reads what the others write, and all
+// compete for the end of the log: use one handle for each process, and several
+// streams where many machines do small work. A transaction must fit into a message,
 // so items and batches are bounded by the server's max_payload. Pausing is for all
 // handles, and lasts; draining is for the handle that it was called on, and so
 // are counters. Options that concern a decision, such as MaxAttempts or Capacity,

@@ -178,8 +178,8 @@ func (r *Registry[T]) Stats() Stats {
 }
 
 // Close takes the members of this machine out of the bucket, as far as ctx
-// allows, and ends every goroutine. The mirror stays as it is. Further calls do
-// nothing.
+// allows, and ends every goroutine, which takes up to 5 seconds more when the
+// servers do not answer. The mirror stays as it is. Further calls do nothing.
 func (r *Registry[T]) Close(ctx context.Context) error {
 	r.mu.Lock()
 	r.closed = true
