@@ -64,7 +64,10 @@ func TestTools(t *testing.T) {
 	for _, tl := range r.Tools() {
 		if tl.Annotations.ReadOnly {
 			assert.Empty(t, tl.EffectsOf(nil), tl.Name)
-		} else if tl.Name != "git_branch" {
+		} else if tl.Name == "git_branch" {
+			assert.Empty(t, tl.EffectsOf(json.RawMessage(`{}`)), "a list")
+			assert.Equal(t, tool.Exec, tl.EffectsOf(json.RawMessage(`{"name":"x"}`))[0].Kind)
+		} else {
 			assert.Equal(t, tool.Exec, tl.EffectsOf(nil)[0].Kind, tl.Name)
 		}
 	}

@@ -1,6 +1,7 @@
 package testing
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -158,6 +159,26 @@ failed r.TestHangs`, ids(cases))
 	assert.Contains(t, cases[4].Output, "syntax error")
 	assert.Contains(t, cases[5].Output, "waiting\n(did not finish)")
 	assert.Equal(t, 0.5, cases[0].Duration.Seconds())
+}
+
+// A run of many tests remembers only those that have not ended.
+func TestGoJSONOfManyTests(t *stdtesting.T) {
+	var in strings.Builder
+	in.WriteString(`{"Action":"start","Package":"p"}` + "\n" + `{"Action":"run","Package":"p","Test":"Hangs"}` + "\n")
+	for i := range 500 {
+		for _, action := range []string{"run", "pass"} {
+			fmt.Fprintf(&in, `{"Action":%q,"Package":"p","Test":"T%d"}`+"\n", action, i)
+		}
+	}
+	g := newGoReader(Request{})
+	g.write([]byte(in.String()))
+	assert.Len(t, g.open, 2)
+	assert.Less(t, len(g.order), 100)
+	g.end()
+	assert.Equal(t, 501, g.cases().total)
+	assert.Equal(t, "failed p.Hangs", ids(failing(g.cases().kept)))
+	assert.Equal(t, "failed p", ids(g.packages()))
+	assert.Zero(t, g.held-keySize(goKey{pkg: "p"}), "only the package is left")
 }
 
 func FuzzReaders(f *stdtesting.F) {
