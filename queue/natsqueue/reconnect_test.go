@@ -64,7 +64,7 @@ func TestContextEndsWithoutAnswer(t *testing.T) {
 	_, err := q.Enqueue(t.Context(), queue.Item{ID: "a", Key: "k"}, queue.Item{ID: "b", Key: "k"})
 	require.NoError(t, err)
 	p.stop()
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	began := time.Now()
 	_, err = q.Receive(ctx)
