@@ -5,9 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"iter"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -235,70 +233,6 @@ func (m *Memory) Redrive(ctx context.Context, ids ...string) (int, error) {
 	return len(nodes), nil
 }
 
-// Peek implements [Queue].
-func (m *Memory) Peek(ctx context.Context) (Item, error) {
-	m.lock()
-	defer m.unlock()
-	if m.isClosed {
-		return Item{}, ErrClosed
-	}
-	if n := m.ready.peek(); n != nil {
-		return n.item, nil
-	}
-	return Item{}, ErrEmpty
-}
-
-// Get implements [Queue].
-func (m *Memory) Get(ctx context.Context, id string) (Item, error) {
-	m.lock()
-	defer m.unlock()
-	if m.isClosed {
-		return Item{}, ErrClosed
-	}
-	if n := m.find(id); n != nil {
-		return n.item, nil
-	}
-	return Item{}, fmt.Errorf("get %q: %w", id, ErrNotFound)
-}
-
-// List implements [Queue]. It copies the matching items first.
-func (m *Memory) List(ctx context.Context, filter Filter) iter.Seq2[Item, error] {
-	return func(yield func(Item, error) bool) {
-		m.lock()
-		if m.isClosed {
-			m.unlock()
-			yield(Item{}, ErrClosed)
-			return
-		}
-		items := m.items(filter)
-		m.unlock()
-		for i := range items {
-			if !yield(items[i], nil) {
-				return
-			}
-		}
-	}
-}
-
-// items returns copies of the matching items in the order of enqueuing.
-func (m *Memory) items(filter Filter) []Item {
-	var nodes []*node
-	for n := range m.nodes.all {
-		if filter.Match(&n.item) {
-			nodes = append(nodes, n)
-		}
-	}
-	slices.SortFunc(nodes, func(a, b *node) int { return cmp.Compare(a.seq, b.seq) })
-	if filter.Limit > 0 && len(nodes) > filter.Limit {
-		nodes = nodes[:filter.Limit]
-	}
-	items := make([]Item, len(nodes))
-	for i, n := range nodes {
-		items[i] = n.item
-	}
-	return items
-}
-
 // Remove implements [Queue].
 func (m *Memory) Remove(ctx context.Context, ids ...string) error {
 	now := m.lock()
@@ -322,19 +256,6 @@ func (m *Memory) Remove(ctx context.Context, ids ...string) error {
 	}
 	m.changed(now)
 	return nil
-}
-
-// Depth implements [Queue].
-func (m *Memory) Depth(ctx context.Context) (Depth, error) {
-	m.lock()
-	defer m.unlock()
-	if m.isClosed {
-		return Depth{}, ErrClosed
-	}
-	return Depth{
-		Ready: m.readyCount, Delayed: len(m.delayed), Blocked: m.blocked,
-		Leased: m.leased.n, Dead: m.dead,
-	}, nil
 }
 
 // Pause implements [Queue].
@@ -428,58 +349,4 @@ func (m *Memory) Close() error {
 		m.timer.Stop()
 	}
 	return nil
-}
-
-// idMaker makes IDs such as "k3f9x2-1v-4": unique over the life of this queue
-// by the number in the middle and over queues by the random prefix; the last
-// part is the slot, which finds the node. Numbers are to base 32, which shifts
-// where others divide.
-type idMaker struct {
-	prefix  string
-	strings []string // the slices that return IDs share an allocation
-}
-
-func (im *idMaker) make(seq uint64, slot uint32) string {
-	var id [32]byte
-	at := len(id)
-	for _, n := range [...]uint64{uint64(slot), seq} {
-		for more := true; more; more = n > 0 {
-			at--
-			id[at] = "0123456789abcdefghijklmnopqrstuv"[n%32]
-			n /= 32
-		}
-		at--
-		id[at] = '-'
-	}
-	at -= len(im.prefix)
-	copy(id[at:], im.prefix)
-	return string(id[at:])
-}
-
-// find returns the node of an item, or nil.
-func (m *Memory) find(id string) *node {
-	if n := m.named[id]; n != nil {
-		return n
-	}
-	if i := strings.LastIndexByte(id, '-'); i > 0 && strings.HasPrefix(id, m.ids.prefix) {
-		if slot, err := strconv.ParseUint(id[i+1:], 32, 32); err == nil {
-			if n := m.nodes.at(uint32(slot)); n != nil && n.item.ID == id {
-				return n
-			}
-		}
-	}
-	return nil
-}
-
-// slice returns n empty strings; small ones share an allocation.
-func (im *idMaker) slice(n int) []string {
-	if n > 4 {
-		return make([]string, n)
-	}
-	if len(im.strings) < n {
-		im.strings = make([]string, 64)
-	}
-	s := im.strings[:n:n]
-	im.strings = im.strings[n:]
-	return s
 }
