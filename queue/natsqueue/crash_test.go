@@ -95,11 +95,16 @@ func (j *journal) say(what, id string) {
 	j.mu.Unlock()
 }
 
-func (j *journal) read(t *testing.T, cmd *exec.Cmd) (wait func()) {
+// read collects what a process says. begun is closed once it has said something,
+// or ended.
+func (j *journal) read(t *testing.T, cmd *exec.Cmd) (begun <-chan struct{}, wait func()) {
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
+	first := make(chan struct{})
+	begin := sync.OnceFunc(func() { close(first) })
 	var ended sync.WaitGroup
 	ended.Go(func() {
+		defer begin()
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			f := strings.Fields(lines.Text())
 			if len(f) != 3 {
@@ -112,9 +117,10 @@ func (j *journal) read(t *testing.T, cmd *exec.Cmd) (wait func()) {
 			j.mu.Lock()
 			j.events = append(j.events, said{f[0], f[1], at})
 			j.mu.Unlock()
+			begin()
 		}
 	})
-	return ended.Wait
+	return first, ended.Wait
 }
 
 // finish handles what is left and checks that every acknowledged item was
@@ -169,9 +175,10 @@ func TestKill(t *testing.T) {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], dir, fmt.Sprint("p", life))
 		cmd.Env = append(os.Environ(), "NATSQUEUE_CHILD=1")
 		cmd.Stderr = os.Stderr
-		drained := j.read(t, cmd)
+		begun, drained := j.read(t, cmd)
 		require.NoError(t, cmd.Start())
-		kill := time.AfterFunc(300*time.Millisecond+rand.N(500*time.Millisecond), func() { _ = cmd.Process.Kill() })
+		<-begun
+		kill := time.AfterFunc(rand.N(400*time.Millisecond), func() { _ = cmd.Process.Kill() })
 		drained()
 		require.ErrorContains(t, cmd.Wait(), "killed")
 		kill.Stop()
