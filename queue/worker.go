@@ -83,11 +83,7 @@ func NewWorker(q Queue, handler Handler, opts WorkerOptions) *Worker {
 	for i := len(opts.Middleware) - 1; i >= 0; i-- {
 		handler = opts.Middleware[i](handler)
 	}
-	w := &Worker{queue: q, handler: handler, opts: opts, runs: map[*run]struct{}{}}
-	if opts.Rate > 0 {
-		w.pace.gap = time.Duration(float64(time.Second) / opts.Rate)
-	}
-	return w
+	return &Worker{queue: q, handler: handler, opts: opts, pace: newPacer(opts.Rate), runs: map[*run]struct{}{}}
 }
 
 // Run handles items until ctx ends, which cancels the handlers' contexts too
@@ -202,10 +198,7 @@ func (w *Worker) receiveAll(receiving, handling context.Context) error {
 	for range w.opts.Concurrency {
 		loops.Go(func() {
 			for {
-				if w.pace.wait(receiving) != nil {
-					return
-				}
-				d, err := w.queue.Receive(receiving)
+				d, err := w.pace.receive(receiving, w.queue)
 				if err != nil {
 					fail(err)
 					return
@@ -218,34 +211,45 @@ func (w *Worker) receiveAll(receiving, handling context.Context) error {
 	return context.Cause(receiving)
 }
 
-// pacer spaces starts evenly.
+// pacer spaces starts evenly. With a gap, one receives at a time, so that after
+// a quiet hour not all start together.
 type pacer struct {
 	gap  time.Duration
-	mu   sync.Mutex
-	next time.Time
+	turn chan struct{} // holds one while nobody receives
+	next time.Time     // of whose turn it is
 }
 
-func (p *pacer) wait(ctx context.Context) error {
+func newPacer(rate float64) pacer {
+	if rate <= 0 {
+		return pacer{}
+	}
+	p := pacer{gap: time.Duration(float64(time.Second) / rate), turn: make(chan struct{}, 1)}
+	p.turn <- struct{}{}
+	return p
+}
+
+func (p *pacer) receive(ctx context.Context, q Queue) (Delivery, error) {
 	if p.gap == 0 {
-		return ctx.Err()
+		return q.Receive(ctx)
 	}
-	p.mu.Lock()
-	now := time.Now()
-	if p.next.Before(now) {
-		p.next = now
-	}
-	d := p.next.Sub(now)
-	p.next = p.next.Add(p.gap)
-	p.mu.Unlock()
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
-	case <-t.C:
-		return nil
+	case <-p.turn:
+		defer func() { p.turn <- struct{}{} }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return Delivery{}, ctx.Err()
 	}
+	if d := time.Until(p.next); d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return Delivery{}, ctx.Err()
+		}
+	}
+	d, err := q.Receive(ctx)
+	if err == nil {
+		p.next = time.Now().Add(p.gap)
+	}
+	return d, err
 }

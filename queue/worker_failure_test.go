@@ -152,37 +152,3 @@ func TestWorkerRetriesByTypeOfError(t *testing.T) {
 		assert.Equal(t, []string{"path"}, names(t, q))
 	})
 }
-
-// TestWorkerConcurrency handles items of three keys with more hands than keys: all
-// keys at once, and each key's items one after the other.
-func TestWorkerConcurrency(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		q := queue.NewMemory(queue.Options{})
-		for i := range 12 {
-			_, err := q.Enqueue(t.Context(), queue.Item{Name: fmt.Sprint(i), Key: fmt.Sprint("key", i%3)})
-			require.NoError(t, err)
-		}
-		var mu sync.Mutex
-		busy, most, order := map[string]bool{}, 0, map[string][]string{}
-		w := queue.NewWorker(q, func(_ context.Context, it queue.Item) error {
-			mu.Lock()
-			assert.False(t, busy[it.Key])
-			busy[it.Key] = true
-			most = max(most, len(busy))
-			order[it.Key] = append(order[it.Key], it.Name)
-			mu.Unlock()
-			<-time.After(time.Minute)
-			mu.Lock()
-			delete(busy, it.Key)
-			mu.Unlock()
-			return nil
-		}, queue.WorkerOptions{Concurrency: 8})
-		start := time.Now()
-		require.NoError(t, w.RunUntilEmpty(t.Context()))
-		assert.Equal(t, 4*time.Minute, time.Since(start))
-		assert.Equal(t, 3, most)
-		assert.Equal(t, map[string][]string{
-			"key0": {"0", "3", "6", "9"}, "key1": {"1", "4", "7", "10"}, "key2": {"2", "5", "8", "11"},
-		}, order)
-	})
-}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -261,5 +262,62 @@ func TestWorkerMiddlewareRestoreRateTimeout(t *testing.T) {
 		assert.EqualError(t, failed[0], "no such checkpoint")
 		assert.ErrorIs(t, failed[1], context.DeadlineExceeded)
 		assert.Equal(t, 2*time.Second+time.Minute, time.Since(start))
+	})
+}
+
+// TestWorkerConcurrency handles items of three keys with more hands than keys: all
+// keys at once, and each key's items one after the other.
+func TestWorkerConcurrency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := queue.NewMemory(queue.Options{})
+		for i := range 12 {
+			_, err := q.Enqueue(t.Context(), queue.Item{Name: fmt.Sprint(i), Key: fmt.Sprint("key", i%3)})
+			require.NoError(t, err)
+		}
+		var mu sync.Mutex
+		busy, most, order := map[string]bool{}, 0, map[string][]string{}
+		w := queue.NewWorker(q, func(_ context.Context, it queue.Item) error {
+			mu.Lock()
+			assert.False(t, busy[it.Key])
+			busy[it.Key] = true
+			most = max(most, len(busy))
+			order[it.Key] = append(order[it.Key], it.Name)
+			mu.Unlock()
+			<-time.After(time.Minute)
+			mu.Lock()
+			delete(busy, it.Key)
+			mu.Unlock()
+			return nil
+		}, queue.WorkerOptions{Concurrency: 8})
+		start := time.Now()
+		require.NoError(t, w.RunUntilEmpty(t.Context()))
+		assert.Equal(t, 4*time.Minute, time.Since(start))
+		assert.Equal(t, 3, most)
+		assert.Equal(t, map[string][]string{
+			"key0": {"0", "3", "6", "9"}, "key1": {"1", "4", "7", "10"}, "key2": {"2", "5", "8", "11"},
+		}, order)
+	})
+}
+
+// TestWorkerRate has many hands wait for work that comes all at once.
+func TestWorkerRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := queue.NewMemory(queue.Options{})
+		starts := make(chan time.Duration, 5)
+		start := time.Now()
+		w := queue.NewWorker(q, func(context.Context, queue.Item) error {
+			starts <- time.Since(start)
+			return nil
+		}, queue.WorkerOptions{Concurrency: 8, Rate: 2})
+		done := make(chan error, 1)
+		go func() { done <- w.Run(t.Context()) }()
+		<-time.After(time.Hour)
+		_, err := q.Enqueue(t.Context(), make([]queue.Item, 5)...)
+		require.NoError(t, err)
+		for i := range 5 {
+			assert.Equal(t, time.Hour+time.Duration(i)*time.Second/2, <-starts)
+		}
+		require.NoError(t, w.Stop(t.Context()))
+		require.NoError(t, <-done)
 	})
 }
