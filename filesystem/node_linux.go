@@ -161,7 +161,7 @@ func (b *pathBlock) concat(prefix string, name []byte, left int) string {
 
 func (n *fdNode) kind(name string) fs.FileMode {
 	var st unix.Stat_t
-	if err := unix.Fstatat(n.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+	if err := fstatat(n.fd, name, &st); err != nil {
 		return fs.ModeIrregular
 	}
 	return modeType(st.Mode)
@@ -214,7 +214,7 @@ func (n *fdNode) open(name string) (nodeFile, error) {
 
 func (n *fdNode) stat(name string) (fileStamp, error) {
 	var st unix.Stat_t
-	if err := unix.Fstatat(n.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+	if err := fstatat(n.fd, name, &st); err != nil {
 		return fileStamp{}, &fs.PathError{Op: "stat", Path: join(n.path(), name), Err: err}
 	}
 	return stampOfStat(&st), nil
@@ -237,7 +237,7 @@ func (n *fdNode) probe() ignoreFiles {
 	var has ignoreFiles
 	for _, name := range [...]string{gitIgnoreName, aiIgnoreName, ".git"} {
 		var st unix.Stat_t
-		if unix.Fstatat(n.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil {
+		if fstatat(n.fd, name, &st) == nil {
 			has.see(name, modeType(st.Mode))
 		}
 	}
