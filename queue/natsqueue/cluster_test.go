@@ -120,7 +120,7 @@ func clusterLosesNothing(t *testing.T, servers, failing, rounds int) {
 		handles = append(handles, q)
 		wg.Go(func() { work(ctx, q, fmt.Sprint("h", i), j.say, func(err error) { assert.NoError(t, err) }) })
 	}
-	connect(t, urls(c.client), natsqueue.Options{Stream: "SINGLE"})
+	connect(t, urls(c.client), natsqueue.Options{Stream: "SINGLE", Wait: time.Minute})
 	assert.Equal(t, map[string]int{streamName: servers, "SINGLE": 1}, c.replicas())
 	progress := func() { // a few more acknowledgements
 		for i := range 5 {
