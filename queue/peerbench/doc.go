@@ -3,11 +3,11 @@
 // beside goqite, River, bbolt and a bare file, the one on JetStream beside
 // nats.go, and the cost of an operation at different depths.
 //
-// It is a module of its own and no part of the workspace, so that nobody else
-// sees its dependencies:
+// It is a module of its own, so that nobody else sees its dependencies, and holds
+// benchmarks only:
 //
-//	GOWORK=off go test -bench . -benchmem
-//	cd ../../examples/benchreport && GOWORK=off go run . -packages ../../queue/peerbench
+//	go test -bench . -benchmem ./queue/peerbench
+//	cd examples/benchreport && go run . -packages ../../queue/peerbench
 //
 // TOKENRING_LONG=1 adds a depth of a million. All that is durable syncs before it
 // acknowledges. An iteration is one item of one of the producers, all of which run
