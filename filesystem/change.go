@@ -1,0 +1,177 @@
+package filesystem
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"strings"
+)
+
+// writable returns the provider for changes to name, which must be clean, after
+// checking that name may be changed.
+func (s *Service) writable(name string) (WritableProvider, error) {
+	p := s.tree().provider
+	w, ok := p.(WritableProvider)
+	if !ok {
+		return nil, &fs.PathError{Op: "write", Path: name, Err: ErrReadOnly}
+	}
+	if err := checkNew(name); err != nil {
+		if _, missing := p.Lstat(context.Background(), name); missing != nil {
+			return nil, err
+		}
+	}
+	real := name
+	if r, ok := p.(resolver); ok {
+		var err error
+		if real, err = r.resolve(name); err != nil {
+			return nil, err
+		}
+	}
+	protect := s.opts.Protect
+	if protect == nil {
+		protect = []string{".git"}
+	}
+	for _, candidate := range []string{name, real} {
+		for part := range strings.SplitSeq(candidate, "/") {
+			for _, p := range protect {
+				if sameEntry(part, p) {
+					return nil, &fs.PathError{Op: "write", Path: name, Err: fmt.Errorf("%s is %w", p, ErrProtected)}
+				}
+			}
+		}
+	}
+	return w, nil
+}
+
+// WriteFile replaces or creates a file, atomically and with its parents. An
+// existing file keeps its mode, a new one gets 0644.
+func (s *Service) WriteFile(ctx context.Context, name string, data []byte) (err error) {
+	began := s.begin()
+	defer func() { s.done(ctx, began, "write", name, int64(len(data)), err) }()
+	clean, err := s.clean(name)
+	if err != nil {
+		return err
+	}
+	s.edits.Lock()
+	defer s.edits.Unlock()
+	return s.writeClean(ctx, clean, data)
+}
+
+func (s *Service) writeClean(ctx context.Context, name string, data []byte) error {
+	w, err := s.writable(name)
+	if err != nil {
+		return err
+	}
+	if limit := s.maxFileSize(); limit >= 0 && int64(len(data)) > limit {
+		return tooLarge("write", name, int64(len(data)), limit)
+	}
+	if err := w.WriteFile(ctx, name, data, 0o644); err != nil {
+		return err
+	}
+	s.wrote(ctx, name)
+	s.know(name, data)
+	return nil
+}
+
+// Append adds data to the end of a file, which is created when missing.
+func (s *Service) Append(ctx context.Context, name string, data []byte) error {
+	return s.change(ctx, "append", name, len(data), func(w WritableProvider, clean string) error {
+		return w.Append(ctx, clean, data, 0o644)
+	})
+}
+
+// Mkdir creates a directory and its parents. An existing directory is fine.
+func (s *Service) Mkdir(ctx context.Context, name string) error {
+	return s.change(ctx, "mkdir", name, 0, func(w WritableProvider, clean string) error {
+		return w.Mkdir(ctx, clean, 0o755)
+	})
+}
+
+// Chmod changes the permission bits of a file or directory.
+func (s *Service) Chmod(ctx context.Context, name string, mode fs.FileMode) error {
+	return s.change(ctx, "chmod", name, 0, func(w WritableProvider, clean string) error {
+		return w.Chmod(ctx, clean, mode)
+	})
+}
+
+// Remove removes a file, a symlink or an empty directory.
+func (s *Service) Remove(ctx context.Context, name string) error {
+	return s.change(ctx, "remove", name, 0, func(w WritableProvider, clean string) error {
+		if clean == "." {
+			return &fs.PathError{Op: "remove", Path: ".", Err: fmt.Errorf("the root is %w", ErrProtected)}
+		}
+		return w.Remove(ctx, clean)
+	})
+}
+
+// RemoveAll removes a file, or a directory with all it contains.
+func (s *Service) RemoveAll(ctx context.Context, name string) error {
+	return s.change(ctx, "remove", name, 0, func(w WritableProvider, clean string) error {
+		if clean == "." {
+			return &fs.PathError{Op: "remove", Path: ".", Err: fmt.Errorf("the root is %w", ErrProtected)}
+		}
+		return w.RemoveAll(ctx, clean)
+	})
+}
+
+// Rename moves a file or directory. A file at the new name is replaced.
+func (s *Service) Rename(ctx context.Context, oldName, newName string) error {
+	return s.change(ctx, "rename", oldName, 0, func(_ WritableProvider, from string) error {
+		to, err := s.clean(newName)
+		if err != nil {
+			return err
+		}
+		w, err := s.writable(to)
+		if err != nil {
+			return err
+		}
+		if from == "." || to == "." || strings.HasPrefix(to, from+"/") {
+			return &fs.PathError{Op: "rename", Path: from, Err: fmt.Errorf("a directory cannot move into itself: %w", ErrName)}
+		}
+		if err := w.Rename(ctx, from, to); err != nil {
+			return err
+		}
+		s.wrote(ctx, to)
+		return nil
+	})
+}
+
+// Copy copies a file with its permission bits.
+func (s *Service) Copy(ctx context.Context, oldName, newName string) error {
+	return s.change(ctx, "copy", newName, 0, func(w WritableProvider, to string) error {
+		from, err := s.clean(oldName)
+		if err != nil {
+			return err
+		}
+		data, err := s.readClean(ctx, from)
+		if err != nil {
+			return err
+		}
+		info, err := s.tree().provider.Stat(ctx, from)
+		if err != nil {
+			return err
+		}
+		return w.WriteFile(ctx, to, data, info.Mode().Perm())
+	})
+}
+
+// change makes one change and records it.
+func (s *Service) change(ctx context.Context, op, name string, bytes int, do func(w WritableProvider, clean string) error) (err error) {
+	began := s.begin()
+	defer func() { s.done(ctx, began, op, name, int64(bytes), err) }()
+	clean, err := s.clean(name)
+	if err != nil {
+		return err
+	}
+	s.edits.Lock()
+	defer s.edits.Unlock()
+	w, err := s.writable(clean)
+	if err != nil {
+		return err
+	}
+	if err := do(w, clean); err != nil {
+		return err
+	}
+	s.wrote(ctx, clean)
+	return nil
+}
