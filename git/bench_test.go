@@ -55,11 +55,11 @@ func (r *repo) bare(b *testing.B, args ...string) {
 // machine does falls on both, and reports the medians and their ratio.
 func beside(b *testing.B, prepare func(round int), ours, bare func()) {
 	const least = 11
-	var mine, theirs []float64
-	timed := func(into *[]float64, f func()) {
+	var mine, theirs []time.Duration
+	timed := func(into *[]time.Duration, f func()) {
 		began := time.Now()
 		f()
-		*into = append(*into, float64(time.Since(began).Microseconds())/1000)
+		*into = append(*into, time.Since(began))
 	}
 	round := 0
 	pair := func() {
@@ -83,9 +83,9 @@ func beside(b *testing.B, prepare func(round int), ours, bare func()) {
 	slices.Sort(mine)
 	slices.Sort(theirs)
 	m, t := mine[len(mine)/2], theirs[len(theirs)/2]
-	b.ReportMetric(m, "ours-ms")
-	b.ReportMetric(t, "git-ms")
-	b.ReportMetric(m/t, "ratio")
+	b.ReportMetric(float64(m), "tokenring-ns")
+	b.ReportMetric(float64(t), "git-ns")
+	b.ReportMetric(float64(m)/float64(t), "ratio")
 	b.ReportMetric(0, "ns/op")
 }
 

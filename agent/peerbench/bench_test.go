@@ -26,8 +26,8 @@ import (
 
 const batch = 10_000
 
-// BenchmarkEvents passes tokens to readers that keep up with what is there.
-func BenchmarkEvents(b *testing.B) {
+// BenchmarkAgentEvents passes tokens to readers that keep up with what is there.
+func BenchmarkAgentEvents(b *testing.B) {
 	for _, readers := range []int{1, 100} {
 		b.Run(fmt.Sprintf("readers=%d/tokenring", readers), func(b *testing.B) {
 			m := newManager(b, nil)
@@ -85,10 +85,10 @@ func BenchmarkEvents(b *testing.B) {
 // text is what a step adds.
 var text = strings.Repeat("some words and ", 40)
 
-// BenchmarkSteps takes a checkpoint after each of a conversation's steps. The
+// BenchmarkAgentSteps takes a checkpoint after each of a conversation's steps. The
 // metrics are the bytes written over the bytes of the final transcript, and the
 // time for each step.
-func BenchmarkSteps(b *testing.B) {
+func BenchmarkAgentSteps(b *testing.B) {
 	for _, steps := range []int{100, 1000} {
 		b.Run(fmt.Sprintf("steps=%d/tokenring", steps), func(b *testing.B) {
 			var written, transcript int
@@ -149,8 +149,8 @@ func report(b *testing.B, steps, written, transcript int) {
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*steps), "µs/step")
 }
 
-// BenchmarkRestore brings a conversation of some 10 MiB back.
-func BenchmarkRestore(b *testing.B) {
+// BenchmarkAgentRestore brings a conversation of some 10 MiB back.
+func BenchmarkAgentRestore(b *testing.B) {
 	const steps = 10 << 20 / 640
 	b.Run("tokenring", func(b *testing.B) {
 		m := newManager(b, &counting{})

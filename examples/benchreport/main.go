@@ -6,14 +6,17 @@
 //
 // It runs benchmarks that are named Benchmark<Topic>/<case>/<peer>, one of the
 // peers being "tokenring", and in which every peer of a case does the same work per
-// iteration. Each round goes over all benchmarks, so that a disturbance of the
-// machine hits all peers alike.
+// iteration; and those named Benchmark<Topic>/<case> that run the peers by turns
+// and report the median time of each as a metric <peer>-ns. Each round goes over
+// all benchmarks, so that a disturbance of the machine hits all peers alike.
 //
-//	go run . -rounds 5 -benchtime 100ms
-//	go run . -bench 'Keyed|Cache'
-//	go run . -packages .,../../filesystem
-//	go run . -out report -baseline baseline.json
-//	GOWORK=off go run . -packages ../../aiclient/peerbench
+//	go run .
+//	go run . -packages . -bench 'Keyed|Cache'
+//	go run . -packages ../../filesystem,../../git -rounds 9
+//	go run . -out report -baseline report/report.json
+//
+// Without -packages it measures everything, which takes a while: the peers of the
+// models and the queues alone take minutes to compile for the first time.
 package main
 
 import (
@@ -31,6 +34,18 @@ import (
 	"strings"
 )
 
+// everything lists the folders that hold such benchmarks.
+var everything = []string{
+	".",
+	"../../agent/peerbench",
+	"../../aiclient/peerbench",
+	"../../database/sqltest",
+	"../../filesystem",
+	"../../git",
+	"../../git/peerbench",
+	"../../queue/peerbench",
+}
+
 type settings struct {
 	bench, benchtime, packages string
 	rounds                     int
@@ -42,7 +57,7 @@ func main() {
 	var s settings
 	flag.StringVar(&s.bench, "bench", ".", "regular expression of the benchmarks to run")
 	flag.StringVar(&s.benchtime, "benchtime", "100ms", "how long each benchmark runs per round")
-	flag.StringVar(&s.packages, "packages", ".", "folders of the packages whose benchmarks to run, separated by commas")
+	flag.StringVar(&s.packages, "packages", strings.Join(everything, ","), "`folders` of the packages whose benchmarks to run, separated by commas")
 	flag.IntVar(&s.rounds, "rounds", 5, "how often everything is run")
 	flag.StringVar(&s.out, "out", "", "write report.md, report.json and charts into this `folder`")
 	flag.StringVar(&s.baseline, "baseline", "", "compare with the report.json in this `file`")
@@ -125,6 +140,7 @@ func report(ctx context.Context, out, progress io.Writer, s settings) error {
 func command(ctx context.Context, dir string, argv ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOWORK=off") // not every module is part of the workspace
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -13,10 +13,15 @@ import (
 // Benchmark<Topic>/<case>/<peer>.
 const ours = "tokenring"
 
-// run is what one line of `go test -bench` says.
+// pairedUnit ends the units in which a benchmark Benchmark<Topic>/<case> that runs
+// the peers by turns reports the time of each.
+const pairedUnit = "-ns"
+
+// run is what `go test -bench` says of one peer.
 type run struct {
 	topic, name, peer string
 	ns, bytes, allocs float64
+	timeOnly          bool // bytes and allocs are not known
 }
 
 // parse reads the output of `go test -bench -benchmem`. Lines that are no
@@ -33,34 +38,48 @@ func parse(r io.Reader) (runs []run, cpu string, err error) {
 		if len(fields) < 4 || !strings.HasPrefix(fields[0], "Benchmark") {
 			continue
 		}
-		parts := strings.Split(strings.TrimPrefix(fields[0], "Benchmark"), "/")
-		if len(parts) < 3 {
+		parts := strings.Split(withoutProcs(strings.TrimPrefix(fields[0], "Benchmark")), "/")
+		if len(parts) < 2 {
 			continue
 		}
-		peer := parts[len(parts)-1]
-		if i := strings.LastIndexByte(peer, '-'); i > 0 { // GOMAXPROCS
-			if _, err := strconv.Atoi(peer[i+1:]); err == nil {
-				peer = peer[:i]
-			}
-		}
-		one := run{topic: parts[0], name: strings.Join(parts[1:len(parts)-1], "/"), peer: peer}
+		topic, path := parts[0], parts[1:]
+		last := len(path) - 1
+		one := run{topic: topic, name: strings.Join(path[:last], "/"), peer: path[last]}
+		paired := false
 		for i := 2; i+1 < len(fields); i += 2 {
 			value, err := strconv.ParseFloat(fields[i], 64)
 			if err != nil {
 				return nil, "", fmt.Errorf("benchmark line %q: %w", lines.Text(), err)
 			}
-			switch fields[i+1] {
+			switch unit := fields[i+1]; unit {
 			case "ns/op":
 				one.ns = value
 			case "B/op":
 				one.bytes = value
 			case "allocs/op":
 				one.allocs = value
+			default:
+				if peer, ok := strings.CutSuffix(unit, pairedUnit); ok {
+					paired = true
+					runs = append(runs, run{topic: topic, name: strings.Join(path, "/"), peer: peer, ns: value, timeOnly: true})
+				}
 			}
 		}
-		runs = append(runs, one)
+		if !paired && last > 0 {
+			runs = append(runs, one)
+		}
 	}
 	return runs, cpu, lines.Err()
+}
+
+// withoutProcs cuts GOMAXPROCS off the name of a benchmark.
+func withoutProcs(name string) string {
+	if i := strings.LastIndexByte(name, '-'); i > 0 {
+		if _, err := strconv.Atoi(name[i+1:]); err == nil {
+			return name[:i]
+		}
+	}
+	return name
 }
 
 // row is one peer in one case, with the medians over all runs.
@@ -71,7 +90,7 @@ type row struct {
 	NS     float64 `json:"ns"`
 	Low    float64 `json:"low"` // fastest and slowest run in ns
 	High   float64 `json:"high"`
-	Bytes  float64 `json:"bytes"`
+	Bytes  float64 `json:"bytes"` // of memory; -1 when it is not known, as for a process
 	Allocs float64 `json:"allocs"`
 	Ratio  float64 `json:"ratio,omitempty"` // ns by ours; 0 when ours is not there
 }
@@ -106,6 +125,9 @@ func summarise(runs []run) []row {
 				NS: median(ns), Low: ns[0], High: ns[len(ns)-1],
 				Bytes:  median(collect(s, func(r run) float64 { return r.bytes })),
 				Allocs: median(collect(s, func(r run) float64 { return r.allocs })),
+			}
+			if s[0].timeOnly {
+				one.Bytes, one.Allocs = -1, -1
 			}
 			if peer == ours {
 				base = one.NS
@@ -164,8 +186,12 @@ func table(w io.Writer, rows []row) {
 		if peer == ours {
 			peer = "**" + peer + "**"
 		}
-		fmt.Fprintf(w, "| %s | %s | %s | %s | %s … %s | %.0f | %.0f | %s |\n", r.Topic, r.Case, peer,
-			duration(r.NS), duration(r.Low), duration(r.High), r.Bytes, r.Allocs, ratio)
+		memory := "– | –"
+		if r.Bytes >= 0 {
+			memory = fmt.Sprintf("%.0f | %.0f", r.Bytes, r.Allocs)
+		}
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s … %s | %s | %s |\n", r.Topic, r.Case, peer,
+			duration(r.NS), duration(r.Low), duration(r.High), memory, ratio)
 	}
 }
 

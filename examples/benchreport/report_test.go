@@ -20,6 +20,7 @@ BenchmarkPlain-2                  	       7	  32431097 ns/op
 BenchmarkGet/10/tokenring-2       	12344382	        20.0 ns/op	       8 B/op	       1 allocs/op
 BenchmarkGet/10/tokenring-2       	12344382	        90.0 ns/op	       8 B/op	       1 allocs/op
 BenchmarkAlone/a/b/peer           	       7	  32431097 ns/op
+BenchmarkTurns/files=5-2          	       7	         0 ns/op	  20000000 git-ns	         0.5000 ratio	  10000000 tokenring-ns	     496 B/op	      12 allocs/op
 PASS
 `
 
@@ -35,6 +36,8 @@ func TestReport(t *testing.T) {
 | Get | 10 | go-map | 12.0 ns | 12.0 ns … 12.0 ns | 0 | 0 | 0.60 |
 | Get | 10 | syncMap | 30.0 ns | 30.0 ns … 30.0 ns | 0 | 0 | 1.50 |
 | Alone | a/b | peer | 32.4 ms | 32.4 ms … 32.4 ms | 0 | 0 | – |
+| Turns | files=5 | **tokenring** | 10.0 ms | 10.0 ms … 10.0 ms | – | – | 1.00 |
+| Turns | files=5 | git | 20.0 ms | 20.0 ms … 20.0 ms | – | – | 2.00 |
 `, b.String())
 
 	_, _, err = parse(strings.NewReader("BenchmarkX/a/b 1 much ns/op\n"))
