@@ -8,7 +8,9 @@
 //
 // An acknowledged record is held by a majority of the stream's replicas. A
 // server writes to its disk at once and syncs it every two minutes unless it is
-// configured with "sync_interval: always".
+// configured with "sync_interval: always". Reads are answered by the stream's
+// leader; one that is cut off from the others and does not know yet that they
+// have a new one answers with what it has.
 package natsstore
 
 import (
@@ -87,6 +89,9 @@ func Open(ctx context.Context, nc *nats.Conn, opts Options) (*Store, error) {
 				Name: s.name, Subjects: []string{s.name + ".>"}, Storage: storage, Replicas: max(1, opts.Replicas),
 				Description: "checkpoints of agents", Discard: jetstream.DiscardNew,
 			})
+			if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+				return errBehind
+			}
 		}
 		s.stream = stream
 		return err
@@ -124,12 +129,15 @@ func (s *Store) again(ctx context.Context, fn func(context.Context) error) error
 	}
 }
 
+// errBehind says that the server that answered does not know the stream yet.
+var errBehind = errors.New("a server is behind")
+
 // passing reports whether an error is one of a cluster that is looking for a
-// leader, of a connection that is being made again or of a write that lost to
-// another.
+// leader or learns of a stream, of a connection that is being made again or of a
+// write that lost to another.
 func passing(err error) bool {
 	for _, known := range []error{
-		errMoved, context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrNoStreamResponse, nats.ErrDisconnected,
+		errMoved, errBehind, context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrNoStreamResponse, nats.ErrDisconnected,
 		nats.ErrConnectionReconnecting, nats.ErrReconnectBufExceeded, jetstream.ErrNoStreamResponse, jetstream.ErrJetStreamNotEnabled,
 	} {
 		if errors.Is(err, known) {
