@@ -57,6 +57,7 @@ type Service struct {
 	providers *registry.Keyed[*Provider]
 	cache     *resultCache
 	checks    checks
+	readers   readers // of SQLite
 
 	counters
 }
@@ -66,7 +67,7 @@ func New(opts Options) *Service {
 	opts.MaxRows = orDefault(opts.MaxRows, DefaultMaxRows)
 	opts.MaxBytes = orDefault(opts.MaxBytes, DefaultMaxBytes)
 	opts.Timeout = orDefault(opts.Timeout, DefaultTimeout)
-	s := &Service{opts: opts, providers: registry.NewKeyed[*Provider]("database"), checks: newChecks()}
+	s := &Service{opts: opts, providers: registry.NewKeyed[*Provider]("database"), checks: newChecks(), readers: make(readers)}
 	if opts.CacheTTL > 0 {
 		s.cache = newResultCache(orDefault(opts.CacheSize, 128), opts.CacheTTL)
 	}

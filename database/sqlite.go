@@ -5,28 +5,95 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
+	"runtime/debug"
 	"slices"
+	"time"
 
 	"github.com/tokenring-ai/tokenring-go/utility/task"
 )
 
-// readingSQLite runs a query in a goroutine of its own, so that the call ends when
-// its time is up. SQLite runs in this process, and a driver may not stop a
-// statement that looks for its next row: modernc.org/sqlite does so until the first
-// row only. Such a statement keeps its connection until it ends by itself.
+// readingSQLite runs a query in another goroutine, so that the call ends when its
+// time is up. SQLite runs in this process, and a driver may not stop a statement
+// that looks for its next row: modernc.org/sqlite does so until the first row only.
+// Such a statement keeps its connection until it ends by itself.
 func (s *Service) readingSQLite(ctx context.Context, p *Provider, st checked, args []any) (*Result, error) {
+	conn, err := p.read().Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	type outcome struct {
+		result   *Result
+		err      error
+		panicked bool
+	}
+	done := make(chan outcome, 1)
 	args = slices.Clone(args) // the caller's, who may be gone
-	return task.Abandon(ctx, nil, "query of database "+p.Name, func(ctx context.Context) (*Result, error) {
-		growStack()
-		return s.queryOnly(ctx, p, st, args)
-	}, nil)
+	s.readers.run(func() {
+		out := outcome{err: errors.New("the driver ended its goroutine")}
+		defer func() {
+			if v := recover(); v != nil {
+				out = outcome{err: fmt.Errorf("the driver panicked: %v\n%s", v, debug.Stack()), panicked: true}
+			}
+			_ = conn.Close() // says nothing new
+			done <- out
+		}()
+		out.result, out.err = s.queryOnly(ctx, conn, st, args)
+	})
+	select {
+	case out := <-done:
+		return out.result, out.err
+	case <-ctx.Done():
+	}
+	// What goes on without its caller is not lost sight of.
+	late := func(context.Context) error {
+		if out := <-done; out.panicked {
+			return out.err
+		}
+		return nil
+	}
+	if err := task.Detach(ctx, "query of database "+p.Name, late); err != nil {
+		return nil, errors.Join(context.Cause(ctx), err)
+	}
+	return nil, context.Cause(ctx)
+}
+
+// readers are goroutines that stay for a moment when they are done: a new one
+// would take a third of the time of a short query, most of it to grow its stack to
+// what SQLite's code needs.
+type readers chan func()
+
+const readerStays = 20 * time.Millisecond
+
+// run calls fn in a goroutine. It does not wait.
+func (r readers) run(fn func()) {
+	select {
+	case r <- fn:
+	default:
+		go r.work(fn)
+	}
+}
+
+func (r readers) work(fn func()) {
+	growStack()
+	timer := time.NewTimer(readerStays)
+	defer timer.Stop()
+	for {
+		fn()
+		timer.Reset(readerStays)
+		select {
+		case fn = <-r:
+		case <-timer.C:
+			return
+		}
+	}
 }
 
 // growStack makes the stack of a new goroutine as large as SQLite's code needs it,
-// in one step: doubling it on the way down took most of the time of a short query.
+// in one step.
 //
 //go:noinline
 func growStack() byte {
@@ -34,38 +101,40 @@ func growStack() byte {
 	return room[runtime.NumGoroutine()%len(room)]
 }
 
-// queryOnly pins a connection that is set to query only meanwhile. SQLite has no
+// queryOnly sets a connection to query only while it is asked. SQLite has no
 // read-only transactions.
-func (s *Service) queryOnly(ctx context.Context, p *Provider, st checked, args []any) (*Result, error) {
-	conn, err := p.read().Conn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	// The pragma waits for nothing, so that drivers need not watch a context.
-	uncancelled := context.WithoutCancel(ctx)
-	if _, err := conn.ExecContext(uncancelled, "PRAGMA query_only = ON"); err != nil {
-		return nil, err
-	}
-	var result *Result
-	err = conn.Raw(func(c any) (err error) {
-		result, err = s.step(ctx, c, st, args)
-		return err
+func (s *Service) queryOnly(ctx context.Context, conn *sql.Conn, st checked, args []any) (result *Result, err error) {
+	lost := conn.Raw(func(c any) error {
+		db, ok := c.(sqliteConn)
+		if !ok {
+			return fmt.Errorf("the driver's %T takes no context", c)
+		}
+		// The pragmas wait for nothing, so that the driver need not watch a context.
+		uncancelled := context.WithoutCancel(ctx)
+		if _, err := db.ExecContext(uncancelled, "PRAGMA query_only = ON", nil); err != nil {
+			return err
+		}
+		result, err = s.step(ctx, db, st, args)
+		if _, off := db.ExecContext(uncancelled, "PRAGMA query_only = OFF", nil); off != nil {
+			return driver.ErrBadConn // the pool must not hand it to a writer
+		}
+		return nil
 	})
-	if _, off := conn.ExecContext(uncancelled, "PRAGMA query_only = OFF"); off != nil {
-		// The pool must not hand a connection in an unknown state to a writer.
-		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	if result == nil && err == nil {
+		err = lost
 	}
 	return result, err
 }
 
+// sqliteConn is what a driver's connection must be able to do.
+type sqliteConn interface {
+	driver.ConnPrepareContext
+	driver.ExecerContext
+}
+
 // step asks the driver itself: what database/sql does besides, such as watching the
 // context, is done here already, and costs as much as a short query.
-func (s *Service) step(ctx context.Context, c any, st checked, args []any) (*Result, error) {
-	conn, ok := c.(driver.ConnPrepareContext)
-	if !ok {
-		return nil, fmt.Errorf("the driver's %T takes no context", c)
-	}
+func (s *Service) step(ctx context.Context, conn sqliteConn, st checked, args []any) (*Result, error) {
 	prepared, err := conn.PrepareContext(ctx, st.sql)
 	if err != nil {
 		return nil, err
@@ -75,7 +144,7 @@ func (s *Service) step(ctx context.Context, c any, st checked, args []any) (*Res
 	if !ok {
 		return nil, fmt.Errorf("the driver's %T takes no context", prepared)
 	}
-	named, err := namedValues(args, prepared, c)
+	named, err := namedValues(args, prepared, conn)
 	if err != nil {
 		return nil, err
 	}
