@@ -265,15 +265,17 @@ func testReopen(t *testing.T, e Engine) {
 	h.add(queue.Item{Name: "dup", Dedupe: "x"})
 	assert.Equal(t, []string{"a", "b", "c", "d", "e"}, h.names(queue.Filter{}))
 	assert.Equal(t, []string{"c"}, h.names(queue.Filter{States: []queue.State{queue.Dead}}))
-	a, other := h.take(), h.take() // a is there again at once or when its old lease is over
-	if a.Item.Name != "a" {
-		a, other = other, a
+	var order []string
+	for range 3 { // a is there again at once or when its old lease is over, for which e must not wait
+		d := h.take()
+		h.ack(d)
+		order = append(order, d.Item.Name)
+		if d.Item.Name == "a" {
+			assert.Equal(t, 2, d.Item.Attempts)
+			assert.Equal(t, []byte("p"), d.Item.Payload)
+		}
 	}
-	require.Equal(t, []string{"a", "e"}, []string{a.Item.Name, other.Item.Name})
-	h.ack(other)
-	assert.Equal(t, 2, a.Item.Attempts)
-	assert.Equal(t, []byte("p"), a.Item.Payload)
-	h.ack(a)
-	h.ack(h.takeNamed("b"))
+	assert.ElementsMatch(t, []string{"a", "b", "e"}, order)
+	assert.Less(t, slices.Index(order, "a"), slices.Index(order, "b"))
 	h.depth(queue.Depth{Delayed: 1, Dead: 1})
 }
