@@ -43,6 +43,7 @@ var everything = []string{
 	"../../filesystem",
 	"../../git",
 	"../../git/peerbench",
+	"../../queue/natsqueue",
 	"../../queue/peerbench",
 }
 

@@ -15,16 +15,16 @@ import (
 	"github.com/tokenring-ai/tokenring-go/queue/natsqueue"
 )
 
-// BenchmarkCycle is enqueue, receive and acknowledge beside bare nats.go: a
+// BenchmarkJetStream is enqueue, receive and acknowledge beside bare nats.go: a
 // work-queue stream, a pull consumer and acknowledged acknowledgements, on the same
 // kind of server, which syncs before it answers or every two minutes.
-func BenchmarkCycle(b *testing.B) {
+func BenchmarkJetStream(b *testing.B) {
 	for _, synced := range []bool{true, false} {
 		for _, size := range []int{1 << 10, 64 << 10} {
 			for _, producers := range []int{1, 16, 128} {
 				name := fmt.Sprintf("sync=%v/%dKiB/%d", synced, size>>10, producers)
 				b.Run(name+"/tokenring", func(b *testing.B) { benchCycle(b, synced, size, producers, ourCycle) })
-				b.Run(name+"/bare", func(b *testing.B) { benchCycle(b, synced, size, producers, bareCycle) })
+				b.Run(name+"/nats.go", func(b *testing.B) { benchCycle(b, synced, size, producers, bareCycle) })
 			}
 		}
 	}

@@ -1,7 +1,7 @@
-// Package peerbench measures the engines of package queue beside their peers, all
-// in one run: the one in memory beside a channel and a ring, the one on SQLite
-// beside goqite, River, bbolt and a bare file, the one on JetStream beside
-// nats.go, and the cost of an operation at different depths.
+// Package peerbench measures engines of package queue beside their peers: the one
+// in memory beside a channel and a ring, the one on SQLite beside goqite, River,
+// bbolt and a bare file, and the cost of an operation at different depths. The one
+// on JetStream is measured beside nats.go in its own folder.
 //
 // It is a module of its own, so that nobody else sees its dependencies, and holds
 // benchmarks only:
