@@ -82,6 +82,7 @@ type batch struct {
 	broken error // of the engine: the transaction cannot go on
 	open   bool
 	due    int64
+	plain  plain
 	events []func()
 	stats  queue.Stats // to be added when it is committed
 }
@@ -115,6 +116,9 @@ func (w *writer) begin() (*batch, error) {
 }
 
 func (b *batch) commit() error {
+	if b.flush(); b.broken != nil {
+		return b.broken
+	}
 	if len(b.w.waiting) > 0 {
 		if err := b.st.NextDue.QueryRow().Scan(&b.due); err != nil && err != sql.ErrNoRows {
 			return err
@@ -144,10 +148,9 @@ func (b *batch) discard() {
 
 // exec runs a statement; its error breaks the transaction.
 func (b *batch) exec(st *sql.Stmt, args ...any) {
-	if b.broken != nil {
-		return
+	if b.flush(); b.broken == nil {
+		_, b.broken = st.Exec(args...)
 	}
-	_, b.broken = st.Exec(args...)
 }
 
 // report counts and traces what was committed.

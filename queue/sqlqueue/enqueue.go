@@ -104,14 +104,8 @@ func (b *batch) enqueue(items []queue.Item, headers [][]byte) ([]string, error) 
 }
 
 func (b *batch) dedupe(key string) (id string, ok bool) {
-	if b.broken != nil {
-		return "", false
-	}
-	err := b.st.FindDedupe.QueryRow(key).Scan(&id)
-	if err != nil && !isNoRows(err) {
-		b.broken = err
-	}
-	return id, err == nil
+	ok = b.value(&id, b.st.FindDedupe, key)
+	return id, ok
 }
 
 func (b *batch) insert(it queue.Item, headers []byte) string {
@@ -131,8 +125,12 @@ func (b *batch) insert(it queue.Item, headers []byte) string {
 		b.exec(b.st.InsertBody, r.seq, payload, checkpoint)
 		payload, checkpoint = nil, nil
 	}
-	b.exec(b.st.Insert, r.seq, id, it.Name, it.Key, it.Dedupe, it.Priority, r.notBefore, r.state, due, b.now, b.now,
-		headers, r.big, payload, checkpoint)
+	if r.isPlain() {
+		b.addPlain(&r, headers)
+	} else {
+		b.exec(b.st.Insert, r.seq, id, it.Name, it.Key, it.Dedupe, it.Priority, r.notBefore, r.state, due, b.now, b.now,
+			headers, r.big, payload, checkpoint)
+	}
 	b.count(-1, r.state)
 	if it.Dedupe != "" {
 		b.exec(b.st.AddDedupe, it.Dedupe, r.ID, b.now+int64(b.w.q.opts.DedupeWindow))
@@ -146,15 +144,8 @@ func (b *batch) insert(it queue.Item, headers []byte) string {
 }
 
 func (b *batch) keyBusy(key string) bool {
-	if b.broken != nil {
-		return false
-	}
 	var one int
-	err := b.st.KeyBusy.QueryRow(key).Scan(&one)
-	if err != nil && !isNoRows(err) {
-		b.broken = err
-	}
-	return err == nil
+	return b.value(&one, b.st.KeyBusy, key)
 }
 
 func (b *batch) dropOldest() {

@@ -78,7 +78,7 @@ func (b *batch) one(st *sql.Stmt, args ...any) *row {
 
 // all returns the rows of a statement.
 func (b *batch) all(st *sql.Stmt, args ...any) []*row {
-	if b.broken != nil {
+	if b.flush(); b.broken != nil {
 		return nil
 	}
 	rows, err := st.Query(args...)
@@ -97,6 +97,18 @@ func (b *batch) all(st *sql.Stmt, args ...any) []*row {
 	}
 	b.broken = rows.Err()
 	return found
+}
+
+// value reads the first value of the first row of a statement, if there is one.
+func (b *batch) value(dest any, st *sql.Stmt, args ...any) bool {
+	if b.flush(); b.broken != nil {
+		return false
+	}
+	err := st.QueryRow(args...).Scan(dest)
+	if err != nil && !isNoRows(err) {
+		b.broken = err
+	}
+	return err == nil
 }
 
 // load reads the large parts of an item.

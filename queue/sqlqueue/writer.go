@@ -58,6 +58,7 @@ type writer struct {
 	ops   chan *op
 	ended chan struct{}
 	st    statements
+	plain plainStatements
 
 	active      int   // calls that the last transaction served, and that came meanwhile
 	waiting     []*op // in the order in which they came
@@ -67,7 +68,12 @@ type writer struct {
 
 func newWriter(q *Queue, conn *sql.Conn) (*writer, error) {
 	w := &writer{q: q, conn: conn, ops: make(chan *op, maxBatch), ended: make(chan struct{})}
-	if err := w.st.prepare(conn); err != nil {
+	err := w.st.prepare(conn)
+	if err == nil {
+		err = w.plain.prepare(conn)
+	}
+	if err != nil {
+		w.plain.close()
 		w.st.close()
 		return nil, err
 	}
@@ -133,6 +139,7 @@ func (w *writer) loop() {
 	defer close(w.ended)
 	defer w.conn.Close()
 	defer w.st.close()
+	defer w.plain.close()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var fresh []*op
