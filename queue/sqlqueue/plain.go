@@ -27,9 +27,7 @@ func (st *plainStatements) prepare(conn *sql.Conn) error {
 			if row > 0 {
 				text.WriteByte(',')
 			}
-			p := 3 + row*plainColumns
-			fmt.Fprintf(&text, "(?2+%d, NULL, ?%d, '', '', ?%d, 0, %d, 0, ?1, ?1, 0, 0, 0, 0, '', ?%d, 0, ?%d, NULL)",
-				row, p, p+1, ready, p+2, p+3)
+			fmt.Fprintf(&text, "(?2+%d, NULL, ?, '', '', ?, 0, %d, 0, ?1, ?1, 0, 0, 0, 0, '', ?, 0, ?, NULL)", row, ready)
 		}
 		var err error
 		if st[i], err = conn.PrepareContext(context.Background(), text.String()); err != nil {
