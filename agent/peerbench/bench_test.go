@@ -152,7 +152,7 @@ func report(b *testing.B, steps, written, transcript int) {
 // BenchmarkAgentRestore brings a conversation of some 10 MiB back.
 func BenchmarkAgentRestore(b *testing.B) {
 	const steps = 10 << 20 / 640
-	b.Run("tokenring", func(b *testing.B) {
+	b.Run("10MiB/tokenring", func(b *testing.B) {
 		m := newManager(b, &counting{})
 		a, err := m.Spawn(b.Context(), "bench", agent.SpawnOptions{})
 		if err != nil {
@@ -179,7 +179,7 @@ func BenchmarkAgentRestore(b *testing.B) {
 			b.StartTimer()
 		}
 	})
-	b.Run("eino", func(b *testing.B) {
+	b.Run("10MiB/eino", func(b *testing.B) {
 		store := &einoStore{}
 		first := make([]*schema.Message, steps-1)
 		for i := range first {
