@@ -194,10 +194,10 @@ func (r *Retriever[K, V]) end(ctx context.Context, key K, f *flight[V], value V,
 	}
 	background, traced := f.background, f.traced
 	r.mu.Unlock()
-	close(f.done)
-	if traced != nil {
+	if traced != nil { // first, so that a caller finds its own load in what was observed
 		traced(Load{Took: took, Err: err, Background: background})
 	}
+	close(f.done)
 	if err != nil && background && !errors.Is(err, ErrClosed) {
 		r.opts.Logger.WarnContext(ctx, "cache: background refresh failed", "key", keyText(key), "error", err)
 	}
