@@ -103,13 +103,8 @@ func (w *writer) do(ctx context.Context, kind opKind, run func(*batch) (bool, er
 	select {
 	case err := <-o.done:
 		return err
-	case <-w.ended: // the op may have been sent after the last batch
-		select {
-		case err := <-o.done:
-			return err
-		default:
-			return queue.ErrClosed
-		}
+	case <-w.ended:
+		return o.last()
 	case <-ctx.Done():
 	}
 	o.canceled.Store(true)
@@ -124,12 +119,18 @@ func (w *writer) do(ctx context.Context, kind opKind, run func(*batch) (bool, er
 		}
 		return err
 	case <-w.ended:
-		select {
-		case err := <-o.done:
-			return err
-		default:
-			return queue.ErrClosed
-		}
+		return o.last()
+	}
+}
+
+// last returns the outcome of an operation when the writer has ended: it may have
+// been sent after the last transaction.
+func (o *op) last() error {
+	select {
+	case err := <-o.done:
+		return err
+	default:
+		return queue.ErrClosed
 	}
 }
 
