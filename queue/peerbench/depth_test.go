@@ -15,9 +15,9 @@ type depth struct {
 	items int
 }
 
-func depths() []depth {
+func depths(million bool) []depth {
 	all := []depth{{"1k", 1_000}, {"100k", 100_000}}
-	if os.Getenv("TOKENRING_LONG") != "" {
+	if million {
 		all = append(all, depth{"1M", 1_000_000})
 	}
 	return all
@@ -34,7 +34,7 @@ func fill(b *testing.B, q queue.Queue, items int) {
 // BenchmarkMemoryDepth is enqueue, receive and ack in a queue that holds so many
 // items already.
 func BenchmarkMemoryDepth(b *testing.B) {
-	for _, d := range depths() {
+	for _, d := range depths(true) {
 		b.Run(d.name, func(b *testing.B) {
 			q := queue.NewMemory(queue.Options{})
 			defer q.Close()
@@ -56,7 +56,7 @@ func BenchmarkMemoryDepth(b *testing.B) {
 // BenchmarkDurableDepth is the same on disk, from 64 producers.
 func BenchmarkDurableDepth(b *testing.B) {
 	payload := make([]byte, 100)
-	for _, d := range depths() {
+	for _, d := range depths(os.Getenv("TOKENRING_LONG") != "") {
 		b.Run(d.name, func(b *testing.B) {
 			ours := openOurs(b)
 			fill(b, ours, d.items)

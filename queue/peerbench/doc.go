@@ -9,7 +9,7 @@
 //	go test -bench . -benchmem ./queue/peerbench
 //	cd examples/benchreport && go run . -packages ../../queue/peerbench
 //
-// TOKENRING_LONG=1 adds a depth of a million. All that is durable syncs before it
+// TOKENRING_LONG=1 adds a depth of a million on disk. All that is durable syncs before it
 // acknowledges. An iteration is one item of one of the producers, all of which run
 // at once.
 package peerbench
