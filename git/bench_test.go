@@ -5,11 +5,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tokenring-ai/tokenring-go/git/internal/turns"
 )
 
 // bigRepo has n files in directories of 100.
@@ -51,43 +51,8 @@ func (r *repo) bare(b *testing.B, args ...string) {
 	}
 }
 
-// beside runs ours and git's own commands in turn, so that whatever else the
-// machine does falls on both, and reports the medians and their ratio.
-func beside(b *testing.B, prepare func(round int), ours, bare func()) {
-	const least = 11
-	var mine, theirs []time.Duration
-	timed := func(into *[]time.Duration, f func()) {
-		began := time.Now()
-		f()
-		*into = append(*into, time.Since(began))
-	}
-	round := 0
-	pair := func() {
-		first, second := func() { timed(&mine, ours) }, func() { timed(&theirs, bare) }
-		if round%2 == 1 {
-			first, second = second, first
-		}
-		for _, f := range []func(){first, second} {
-			round++
-			prepare(round)
-			f()
-		}
-		round++
-	}
-	for b.Loop() {
-		pair()
-	}
-	for len(mine) < least {
-		pair()
-	}
-	slices.Sort(mine)
-	slices.Sort(theirs)
-	m, t := mine[len(mine)/2], theirs[len(theirs)/2]
-	b.ReportMetric(float64(m), "tokenring-ns")
-	b.ReportMetric(float64(t), "git-ns")
-	b.ReportMetric(float64(m)/float64(t), "ratio")
-	b.ReportMetric(0, "ns/op")
-}
+// least is how often each is measured, whatever the benchmark's time.
+const least = 11
 
 // BenchmarkCommit commits 20 changed files, beside the bare pair of commands
 // that a script would run.
@@ -95,11 +60,11 @@ func BenchmarkCommit(b *testing.B) {
 	for _, n := range []int{5_000, 50_000} {
 		r := bigRepo(b, n)
 		b.Run(fmt.Sprintf("files=%d", n), func(b *testing.B) {
-			beside(b, func(round int) { r.change(b, 20, round) }, func() {
+			turns.Compare(b, least, func(round int) { r.change(b, 20, round) }, func() {
 				if _, err := r.Commit(b.Context(), CommitOptions{Message: "round"}); err != nil {
 					b.Fatal(err)
 				}
-			}, func() {
+			}, "git", func() {
 				r.bare(b, "add", "-A")
 				r.bare(b, "commit", "-qm", "round")
 			})
@@ -114,11 +79,11 @@ func BenchmarkStatus(b *testing.B) {
 		r := bigRepo(b, n)
 		r.change(b, 20, 1)
 		b.Run(fmt.Sprintf("files=%d", n), func(b *testing.B) {
-			beside(b, func(int) {}, func() {
+			turns.Compare(b, least, func(int) {}, func() {
 				if _, err := r.Status(b.Context(), StatusOptions{}); err != nil {
 					b.Fatal(err)
 				}
-			}, func() { r.bare(b, "status", "--porcelain=v2") })
+			}, "git", func() { r.bare(b, "status", "--porcelain=v2") })
 		})
 	}
 }

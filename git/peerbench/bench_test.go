@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tokenring-ai/tokenring-go/git"
+	"github.com/tokenring-ai/tokenring-go/git/internal/turns"
 )
 
 // pair is one repository, opened by both.
@@ -95,35 +95,8 @@ func TestBothDoTheSame(t *testing.T) {
 	}
 }
 
-// compare runs both in turn and reports the medians.
-func compare(b *testing.B, p *pair, change bool, ours, peer func()) {
-	var mine, theirs []time.Duration
-	step := func(into *[]time.Duration, f func()) {
-		if change {
-			p.change(b)
-		}
-		began := time.Now()
-		f()
-		*into = append(*into, time.Since(began))
-	}
-	pair := func() {
-		step(&mine, ours)
-		step(&theirs, peer)
-	}
-	for b.Loop() {
-		pair()
-	}
-	for len(mine) < 5 {
-		pair()
-	}
-	slices.Sort(mine)
-	slices.Sort(theirs)
-	m, t := mine[len(mine)/2], theirs[len(theirs)/2]
-	b.ReportMetric(float64(m), "tokenring-ns")
-	b.ReportMetric(float64(t), "go-git-ns")
-	b.ReportMetric(float64(m)/float64(t), "ratio")
-	b.ReportMetric(0, "ns/op")
-}
+// least is how often each is measured, whatever the benchmark's time.
+const least = 5
 
 var sizes = []int{5_000, 50_000}
 
@@ -131,7 +104,7 @@ func BenchmarkGoGitCommit(b *testing.B) {
 	for _, n := range sizes {
 		p := open(b, n)
 		b.Run(fmt.Sprintf("files=%d", n), func(b *testing.B) {
-			compare(b, p, true, func() { p.commitOurs(b) }, func() { p.commitPeer(b) })
+			turns.Compare(b, least, func(int) { p.change(b) }, func() { p.commitOurs(b) }, "go-git", func() { p.commitPeer(b) })
 		})
 	}
 }
@@ -141,10 +114,10 @@ func BenchmarkGoGitStatus(b *testing.B) {
 		p := open(b, n)
 		p.change(b)
 		b.Run(fmt.Sprintf("files=%d", n), func(b *testing.B) {
-			compare(b, p, false, func() {
+			turns.Compare(b, least, func(int) {}, func() {
 				_, err := p.ours.Status(b.Context(), git.StatusOptions{})
 				require.NoError(b, err)
-			}, func() {
+			}, "go-git", func() {
 				_, err := p.peer.Status()
 				require.NoError(b, err)
 			})
