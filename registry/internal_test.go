@@ -135,6 +135,27 @@ func TestSelectorsListenOnlyWhileObserved(t *testing.T) {
 	assert.Empty(t, r.store.listeners)
 }
 
+// TestSelectorsTellOfAnItemThatAnotherChangeSawGone has the word of one item's end
+// come after that of another item's change, as it does when two goroutines make them.
+func TestSelectorsTellOfAnItemThatAnotherChangeSawGone(t *testing.T) {
+	r := NewKeyed[int]("")
+	require.NoError(t, r.Register("a", 1))
+	require.NoError(t, r.Register("b", 2))
+	single, multi := NewSingleSelector(r), NewMultiSelector(r)
+	require.NoError(t, single.Select("a"))
+	require.NoError(t, multi.Enable("a"))
+	told := map[string]int{}
+	unheard := func() func() { return func() {} }
+	single.observe(func() { told["single"]++ }, unheard)
+	multi.observe(func() { told["multi"]++ }, unheard)
+	require.True(t, r.Unregister("a"))
+	for _, name := range []string{"b", "a"} {
+		single.registered(name)
+		multi.registered(name)
+	}
+	assert.Equal(t, map[string]int{"single": 1, "multi": 1}, told)
+}
+
 func TestBalancerForgetsFormerMembers(t *testing.T) {
 	r := NewKeyed[int]("")
 	b := NewBalancer(r.All, BalancerOptions[int]{})

@@ -8,7 +8,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -322,13 +321,4 @@ func (s *MultiSelector[T]) restore(names []string) {
 	if changed {
 		s.notify()
 	}
-}
-
-// list names what is registered, for messages.
-func (r *Keyed[T]) list() string {
-	names := slices.Collect(r.Names())
-	if len(names) == 0 {
-		return "none (nothing is registered)"
-	}
-	return strings.TrimSpace(quoted(names))
 }

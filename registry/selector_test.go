@@ -34,6 +34,9 @@ func TestSingleSelector(t *testing.T) {
 	require.ErrorIs(t, err, registry.ErrNotFound)
 	assert.Equal(t, `registry: number: nothing selected: not found; select one of "a", "b" first`, err.Error())
 
+	_, err = registry.NewSingleSelector(registry.NewKeyed[int]("number")).Require()
+	assert.EqualError(t, err, "registry: number: nothing selected: not found; register one first")
+
 	require.NoError(t, s.Select("a"))
 	assert.Equal(t, "a1true", active(s))
 	assert.Equal(t, "0false", active(other), "selectors do not know of each other")

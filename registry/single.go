@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"sync"
 )
 
@@ -66,8 +67,11 @@ func (s *SingleSelector[T]) Active() (name string, v T, ok bool) {
 func (s *SingleSelector[T]) Require() (T, error) {
 	_, v, ok := s.Active()
 	if !ok {
-		return v, fmt.Errorf("registry: %s: %w; select one of %s first",
-			kindOr(s.registry.Kind), ErrNoSelection, s.registry.list())
+		hint := "register one first"
+		if names := slices.Collect(s.registry.Names()); len(names) > 0 {
+			hint = "select one of " + quoted(names) + " first"
+		}
+		return v, fmt.Errorf("registry: %s: %w; %s", kindOr(s.registry.Kind), ErrNoSelection, hint)
 	}
 	return v, nil
 }
@@ -83,8 +87,10 @@ func (s *SingleSelector[T]) OnChange(fn func()) (stop func()) {
 func (s *SingleSelector[T]) registered(name string) {
 	s.mu.Lock()
 	concerned := name == s.name || name == s.shown
-	s.resolve()
-	s.shown = s.name
+	if concerned {
+		s.resolve()
+		s.shown = s.name
+	}
 	s.mu.Unlock()
 	if concerned {
 		s.notify()
