@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -22,7 +23,8 @@ type Transport struct {
 	// Policy sets the number of retries, the pauses and their limits. When the
 	// server asks for a pause longer than Policy.MaxDelay (1 minute by
 	// default), its answer is returned at once. Policy.Retryable is asked about
-	// errors, not about answers.
+	// errors, not about answers. Policy.OnFailure and Policy.Counter are not used:
+	// there are OnRetry and Stats.
 	Policy retry.Policy
 
 	// TryTimeout bounds one attempt, from the beginning to the headers of the
@@ -71,9 +73,11 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func (t *Transport) roundTrip(req *http.Request) (*http.Response, error) {
 	body := req.Body
-	for attempt, delays := 1, t.delays(); ; attempt++ {
+	pauses := pauses{policy: t.Policy, began: time.Now()}
+	defer pauses.end()
+	for attempt := 1; ; attempt++ {
 		a := t.try(req, body)
-		pause, again := t.verdict(req, a, attempt, &delays)
+		pause, again := t.verdict(req, a, &pauses)
 		if !again {
 			return a.result(attempt)
 		}
@@ -104,21 +108,30 @@ func (t *Transport) roundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// delays returns the pauses of the policy, one for each retry.
-func (t *Transport) delays() func() (time.Duration, bool) {
-	var all []time.Duration // made by the first failure only
-	next := 0
-	return func() (time.Duration, bool) {
-		if next == 0 {
-			for d := range t.Policy.Delays() {
-				all = append(all, d)
-			}
-		}
-		if next >= len(all) {
-			return 0, false
-		}
-		next++
-		return all[next-1], true
+// pauses are those that a policy has for one request.
+type pauses struct {
+	policy retry.Policy
+	began  time.Time
+	pull   func() (time.Duration, bool) // nil until the first failure
+	stop   func()
+}
+
+// next returns the next pause, unless there are no more retries.
+func (p *pauses) next() (time.Duration, bool) {
+	if p.pull == nil {
+		p.pull, p.stop = iter.Pull(p.policy.Delays())
+	}
+	return p.pull()
+}
+
+// late reports whether after the pause the policy's time is over.
+func (p *pauses) late(pause time.Duration) bool {
+	return p.policy.MaxElapsed > 0 && time.Since(p.began)+pause > p.policy.MaxElapsed
+}
+
+func (p *pauses) end() {
+	if p.stop != nil {
+		p.stop()
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -147,6 +148,11 @@ func TestRoundTrip(t *testing.T) {
 		{name: "POST with a key is repeated", method: "POST", header: header("Idempotency-Key", "k1"), steps: []step{{status: 503}, {status: ok}}, times: ms(0, 500), status: ok},
 		{name: "POST that was never sent is repeated", method: "POST", steps: []step{{err: &net.OpError{Op: "dial", Err: errors.New("refused")}}, {status: ok}}, times: ms(0, 500), status: ok},
 		{name: "PUT is repeated", method: "PUT", steps: []step{{status: 503}, {status: ok}}, times: ms(0, 500), status: ok},
+
+		{name: "more retries than can be counted", transport: &httpretry.Transport{Policy: retry.Policy{Retries: math.MaxInt}}, steps: []step{{status: 503}, {status: ok}}, times: ms(0, 500), status: ok},
+		{name: "the policy's time is up", transport: &httpretry.Transport{Policy: retry.Policy{MaxElapsed: 2 * time.Second}}, steps: []step{{status: 503}}, times: ms(0, 500, 1500), status: 503},
+		{name: "the policy's time does not suffice", transport: &httpretry.Transport{Policy: retry.Policy{MaxElapsed: 2 * time.Second}},
+			steps: []step{{status: 503, header: header("Retry-After", "3")}}, times: ms(0), status: 503},
 
 		{name: "Retry-After", steps: []step{{status: 429, header: header("Retry-After", "7")}, {status: ok}}, times: ms(0, 7000), status: ok},
 		{name: "Retry-After of a 503", steps: []step{{status: 503, header: header("Retry-After", "7")}, {status: ok}}, times: ms(0, 7000), status: ok},

@@ -13,7 +13,7 @@ import (
 
 // verdict decides whether an attempt is followed by another one, and after what
 // pause.
-func (t *Transport) verdict(req *http.Request, a attempt, attempt int, delays *func() (time.Duration, bool)) (time.Duration, bool) {
+func (t *Transport) verdict(req *http.Request, a attempt, pauses *pauses) (time.Duration, bool) {
 	ctx := req.Context()
 	if ctx.Err() != nil {
 		return 0, false
@@ -32,7 +32,7 @@ func (t *Transport) verdict(req *http.Request, a attempt, attempt int, delays *f
 	if req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
 		return 0, false
 	}
-	pause, ok := (*delays)()
+	pause, ok := pauses.next()
 	if !ok {
 		return 0, false
 	}
@@ -43,6 +43,9 @@ func (t *Transport) verdict(req *http.Request, a attempt, attempt int, delays *f
 		pause = asked
 	}
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= pause {
+		return 0, false
+	}
+	if pauses.late(pause) {
 		return 0, false
 	}
 	return pause, true
