@@ -9,14 +9,25 @@ type entry struct {
 
 // fifo holds entries in the order of their sequence numbers: a ring for those
 // that come in order, which is nearly all, and a heap for those that return
-// to an earlier place. Entries may go stale; live says which still count, and
-// stale ones are skipped when they surface and swept out when they prevail.
+// to an earlier place. Entries may go stale; those are skipped when they surface
+// and swept out when they prevail.
 type fifo struct {
 	ring    []entry // length is a power of two
 	head, n int
 	back    []entry // min-heap by seq
 	stale   int     // upper bound of stale entries, raised by the owner
-	live    func(entry) bool
+	ready   bool    // of the items that are ready, not of those that may be dropped
+}
+
+// live reports whether an entry still counts.
+func (f *fifo) live(e entry) bool {
+	if e.n.seq != e.seq {
+		return false
+	}
+	if f.ready {
+		return e.n.item.State == Ready
+	}
+	return e.n.order
 }
 
 func (f *fifo) push(n *node) {
@@ -59,6 +70,12 @@ func (f *fifo) peek() *node {
 
 // pop removes and returns the first live node, or nil.
 func (f *fifo) pop() *node {
+	if f.n > 0 && len(f.back) == 0 {
+		if e := f.ring[f.head]; f.live(e) { // as a rule
+			f.dropHead()
+			return e.n
+		}
+	}
 	n := f.peek()
 	if n != nil {
 		f.drop(n)
@@ -97,7 +114,7 @@ func (f *fifo) discarded() {
 		}
 	}
 	back := f.back
-	*f = fifo{live: f.live}
+	*f = fifo{ready: f.ready}
 	f.resize(ringSize(len(kept)))
 	f.n = copy(f.ring, kept)
 	for _, e := range back {

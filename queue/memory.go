@@ -3,10 +3,8 @@ package queue
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -22,9 +20,8 @@ type Memory struct {
 	tracing bool
 	closed  chan struct{}
 
-	clock      clock
 	mu         sync.Mutex
-	present    int64 // when the state was last brought up to date
+	clock      clock
 	isClosed   bool
 	paused     bool
 	draining   bool
@@ -59,13 +56,12 @@ func NewMemory(opts Options) *Memory {
 	m := &Memory{
 		opts:   opts.WithDefaults(),
 		closed: make(chan struct{}),
+		ids:    newIDMaker(),
 		named:  map[string]*node{},
 		keys:   map[string]*keyQueue{},
 	}
 	m.tracing = m.opts.Trace.enabled()
-	m.ids.prefix = strings.ToLower(rand.Text()[:6])
 	m.stats.Since = time.Now()
-	m.order.live = func(e entry) bool { return e.n.seq == e.seq && e.n.order }
 	return m
 }
 
@@ -345,8 +341,10 @@ func (m *Memory) Close() error {
 	}
 	m.isClosed = true
 	close(m.closed)
-	if m.timer != nil {
-		m.timer.Stop()
+	for _, t := range []*time.Timer{m.timer, m.clock.expiry} {
+		if t != nil {
+			t.Stop()
+		}
 	}
 	return nil
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/tokenring-ai/tokenring-go/queue/internal/engine"
 )
 
 // enqueued is what a blocked Enqueue is told.
@@ -97,25 +95,9 @@ func (m *Memory) add(items []Item, now int64) ([]string, error) {
 	if m.draining {
 		return nil, ErrDraining
 	}
-	ids := m.ids.slice(len(items))
-	fresh := len(items)
-	for i := range items {
-		it := &items[i]
-		if it.Dedupe != "" {
-			if id, ok := m.dedupe.find(it.Dedupe, now); ok {
-				ids[i], fresh = id, fresh-1
-				continue
-			}
-			if j := slices.IndexFunc(items[:i], func(o Item) bool { return o.Dedupe == it.Dedupe }); j >= 0 {
-				fresh--
-				continue
-			}
-		}
-		if it.ID != "" {
-			if m.find(it.ID) != nil || slices.ContainsFunc(items[:i], func(o Item) bool { return o.ID == it.ID }) {
-				return nil, fmt.Errorf("enqueue %q: %w", it.ID, ErrDuplicateID)
-			}
-		}
+	fresh, err := m.countNew(items, now)
+	if err != nil {
+		return nil, err
 	}
 	if m.opts.Capacity > 0 && m.len()+fresh > m.opts.Capacity {
 		if m.opts.Overflow != DropOldest || fresh > m.opts.Capacity-m.leased.n {
@@ -123,21 +105,48 @@ func (m *Memory) add(items []Item, now int64) ([]string, error) {
 		}
 		m.dropOldest(m.len()+fresh-m.opts.Capacity, now)
 	}
+	ids := m.ids.slice(len(items))
 	for i := range items {
-		if ids[i] != "" {
-			m.suppress(&items[i], ids[i])
-			continue
-		}
-		if d := items[i].Dedupe; d != "" {
-			if id, ok := m.dedupe.find(d, now); ok { // an earlier one of this batch
+		if it := &items[i]; it.Dedupe != "" {
+			if id, ok := m.dedupe.find(it.Dedupe, now); ok {
 				ids[i] = id
-				m.suppress(&items[i], id)
+				m.suppress(it, id)
 				continue
 			}
 		}
 		ids[i] = m.insert(&items[i], now)
 	}
 	return ids, nil
+}
+
+// countNew counts the items that no dedupe key suppresses, and fails for an ID
+// that is taken.
+func (m *Memory) countNew(items []Item, now int64) (int, error) {
+	fresh := len(items)
+	var ids, dedupes map[string]bool // of this call
+	for i := range items {
+		it := &items[i]
+		if it.ID == "" && it.Dedupe == "" {
+			continue
+		}
+		if ids == nil {
+			ids, dedupes = map[string]bool{}, map[string]bool{}
+		}
+		known := false
+		if it.Dedupe != "" {
+			_, known = m.dedupe.find(it.Dedupe, now)
+			known = known || dedupes[it.Dedupe]
+			dedupes[it.Dedupe] = true
+		}
+		switch {
+		case known:
+			fresh--
+		case it.ID != "" && (ids[it.ID] || m.find(it.ID) != nil):
+			return 0, fmt.Errorf("enqueue %q: %w", it.ID, ErrDuplicateID)
+		}
+		ids[it.ID] = true
+	}
+	return fresh, nil
 }
 
 func (m *Memory) suppress(it *Item, first string) {
@@ -156,7 +165,7 @@ func (m *Memory) insert(it *Item, now int64) string {
 	n.seq = m.lastSeq
 	n.item = *it
 	n.item.Attempts, n.item.LastError = 0, ""
-	n.item.EnqueuedAt, n.item.FirstReceivedAt = engine.TimeAt(now), time.Time{}
+	n.item.EnqueuedAt, n.item.FirstReceivedAt = m.clock.at, time.Time{}
 	m.identify(n)
 	if it.Dedupe != "" {
 		m.dedupe.add(it.Dedupe, n.item.ID, now+int64(m.opts.DedupeWindow))
@@ -169,7 +178,7 @@ func (m *Memory) insert(it *Item, now int64) string {
 
 func (m *Memory) identify(n *node) {
 	if n.item.ID == "" {
-		n.item.ID = m.ids.make(n.seq, n.slot)
+		n.item.ID = m.ids.make(n.slot)
 		return
 	}
 	n.named = true

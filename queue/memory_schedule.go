@@ -3,10 +3,7 @@ package queue
 import (
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/tokenring-ai/tokenring-go/queue/internal/engine"
 )
 
 // This file moves nodes between the states. Every function is called locked.
@@ -17,34 +14,6 @@ const (
 	tokenBits = 28
 	tokenMask = 1<<tokenBits - 1
 )
-
-// clock reads the wall clock once a second and the cheaper monotonic one in
-// between. It is safe for concurrent use.
-type clock struct{ read atomic.Pointer[time.Time] }
-
-func (c *clock) now() int64 {
-	if read := c.read.Load(); read != nil {
-		if d := time.Since(*read); d < time.Second {
-			return read.UnixNano() + int64(d)
-		}
-	}
-	read := time.Now()
-	c.read.Store(&read)
-	return read.UnixNano()
-}
-
-// lock locks the queue, brings its state up to the present, and returns that.
-// The clock is read before, so that nobody waits for it.
-func (m *Memory) lock() int64 {
-	now := m.clock.now()
-	m.mu.Lock()
-	if late := m.present - now; late > 0 && late < int64(time.Second) { // others came first; the clock was not set back
-		now = m.present
-	}
-	m.present = now
-	m.advance(now)
-	return now
-}
 
 // len counts the items that are not dead.
 func (m *Memory) len() int { return m.readyCount + len(m.delayed) + m.blocked + m.leased.n }
@@ -190,7 +159,7 @@ func (m *Memory) next(d *Delivery, now int64) bool {
 		m.stats.Redelivered++
 	}
 	if n.item.FirstReceivedAt.IsZero() {
-		n.item.FirstReceivedAt = engine.TimeAt(now)
+		n.item.FirstReceivedAt = m.clock.at
 	}
 	wait := time.Duration(max(0, now-n.available))
 	m.stats.WaitTime += wait
@@ -301,7 +270,7 @@ func (m *Memory) arm() {
 		return
 	}
 	m.wakeAt = next
-	d := max(0, time.Duration(next-m.clock.now()))
+	d := max(0, time.Duration(next-m.clock.read().UnixNano()))
 	if m.timer == nil {
 		m.timer = time.AfterFunc(d, m.wake)
 	} else {
@@ -310,7 +279,8 @@ func (m *Memory) arm() {
 }
 
 func (m *Memory) wake() {
-	m.lock()
+	m.mu.Lock()
+	m.present()
 	defer m.unlock()
 	m.wakeAt = 0
 	m.arm()

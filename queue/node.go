@@ -178,13 +178,11 @@ type readySet struct {
 	last       *bucket // the bucket used last, which saves a lookup
 }
 
-func isReady(e entry) bool { return e.n.seq == e.seq && e.n.item.State == Ready }
-
 func (r *readySet) push(n *node) {
 	b := r.last
 	if b == nil || b.priority != n.item.Priority {
 		if b = r.byPriority[n.item.Priority]; b == nil {
-			b = &bucket{priority: n.item.Priority, fifo: fifo{live: isReady}}
+			b = &bucket{priority: n.item.Priority, fifo: fifo{ready: true}}
 			if r.byPriority == nil {
 				r.byPriority = map[int]*bucket{}
 			}
@@ -207,24 +205,21 @@ func (r *readySet) push(n *node) {
 // peek returns the node to deliver next, or nil.
 func (r *readySet) peek() *node {
 	for len(r.heap) > 0 {
-		if n := r.heap[0].fifo.peek(); n != nil {
+		if n := r.heap[0].fifo.peek(); n != nil || !r.dropTop() {
 			return n
 		}
-		if len(r.heap) == 1 && r.heap[0].priority == 0 {
-			return nil // the usual bucket is worth keeping
-		}
-		r.dropTop()
 	}
 	return nil
 }
 
 // take removes and returns what peek returns.
 func (r *readySet) take() *node {
-	n := r.peek()
-	if n != nil {
-		r.heap[0].fifo.drop(n)
+	for len(r.heap) > 0 {
+		if n := r.heap[0].fifo.pop(); n != nil || !r.dropTop() {
+			return n
+		}
 	}
-	return n
+	return nil
 }
 
 // discarded says that a ready node of that priority is gone.
@@ -234,8 +229,13 @@ func (r *readySet) discarded(priority int) {
 	}
 }
 
-func (r *readySet) dropTop() {
+// dropTop drops the top bucket, which is empty, unless it is the usual one alone,
+// which is worth keeping.
+func (r *readySet) dropTop() bool {
 	top, last := r.heap[0], len(r.heap)-1
+	if last == 0 && top.priority == 0 {
+		return false
+	}
 	delete(r.byPriority, top.priority)
 	if r.last == top {
 		r.last = nil
@@ -250,7 +250,7 @@ func (r *readySet) dropTop() {
 			}
 		}
 		if most == i {
-			return
+			return true
 		}
 		r.heap[most], r.heap[i] = r.heap[i], r.heap[most]
 		i = most

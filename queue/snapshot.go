@@ -113,7 +113,7 @@ func (m *Memory) clear() {
 	m.delayed = nil
 	m.leased = list{}
 	m.keys = map[string]*keyQueue{}
-	m.order = fifo{live: m.order.live}
+	m.order = fifo{}
 	m.dedupe = dedupeWindow{}
 	m.dead, m.blocked, m.readyCount = 0, 0, 0
 }
