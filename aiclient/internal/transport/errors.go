@@ -140,19 +140,25 @@ func (b *errorBody) read(s *jsonscan.Scanner, depth int) {
 	}
 }
 
+// maxErrorDepth bounds how deep errors are looked for in lists and objects, so
+// that hostile ones cannot exhaust the stack.
+const maxErrorDepth = 5
+
 // value reads the value of an error field.
 func (b *errorBody) value(s *jsonscan.Scanner, depth int) {
-	switch s.Kind() {
+	kind := s.Kind()
+	if depth >= maxErrorDepth && kind != jsonscan.String {
+		b.found = b.found || kind == jsonscan.Object
+		s.Skip()
+		return
+	}
+	switch kind {
 	case jsonscan.String:
 		if text := s.Text(); text != "" {
 			b.found, b.message = true, text
 		}
 	case jsonscan.Object:
 		b.found = true
-		if depth > 4 {
-			s.Skip()
-			return
-		}
 		b.read(s, depth+1)
 	case jsonscan.Array:
 		for s.Array(); s.Item(); {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,6 +84,21 @@ func TestErrorsInStreamsAreClassifiedByCode(t *testing.T) {
 	}
 	for _, body := range []string{`{}`, `{"error":null}`, `[]`, `nonsense`, `{"id":"x","message":"hello"}`} {
 		assert.Nil(t, c.BodyError("m", []byte(body)), body)
+	}
+}
+
+// TestDeeplyNestedErrors reads errors that would exhaust the stack, which ends
+// the process.
+func TestDeeplyNestedErrors(t *testing.T) {
+	c := &Client{Provider: "prov"}
+	for _, open := range []string{"[", `{"error":`, `[{"error":`} {
+		for name, data := range map[string]string{
+			"cut":   `{"error":` + strings.Repeat(open, 25<<20/len(open)),
+			"whole": `{"error":` + strings.Repeat("[", 500) + strings.Repeat("]", 500) + `}`,
+		} {
+			e := c.StatusError("m", 500, http.Header{}, []byte(data))
+			assert.Equal(t, aiclient.ClassServer, e.Class, name)
+		}
 	}
 }
 
