@@ -101,8 +101,8 @@ func (b *Budget) allows(want units) error {
 		if limit == 0 {
 			continue
 		}
-		spentUp := kinds[i] != Steps && b.used[i] >= limit
-		if !spentUp && addSaturated(addSaturated(b.used[i], b.reserved[i]), want[i]) <= max(limit, 0) {
+		spentUp := limit < 0 || kinds[i] != Steps && b.used[i] >= limit
+		if !spentUp && addSaturated(addSaturated(b.used[i], b.reserved[i]), want[i]) <= limit {
 			continue
 		}
 		scale := 1.0
@@ -218,7 +218,7 @@ func (b *Budget) Remaining() Amount {
 	for x := b; x != nil; x = x.parent {
 		left := x.limits
 		for i := range left {
-			left[i] = max(left[i]-addSaturated(x.used[i], x.reserved[i]), 0)
+			left[i] = max(max(left[i], 0)-addSaturated(x.used[i], x.reserved[i]), 0)
 		}
 		a := left.amount()
 		if x.limits[0] != 0 {
@@ -282,7 +282,7 @@ func (b *Budget) UnmarshalJSON(data []byte) error {
 		return errors.New(`budget: state has no field "used"`)
 	}
 	used, err := state.Used.check()
-	if err != nil {
+	if err != nil || b == nil {
 		return err
 	}
 	mu := b.lock()

@@ -41,6 +41,7 @@ func TestReserveStopsAtEachLimit(t *testing.T) {
 		{name: "NaN allows nothing", limits: budget.Limits{Money: math.NaN()}, kind: budget.Money},
 		{name: "an infinite limit is none", limits: budget.Limits{Money: math.Inf(1)}, want: budget.Amount{Money: 1e6}},
 		{name: "negative limit", limits: budget.Limits{Steps: -1}, want: budget.Amount{Steps: 1}, kind: budget.Steps},
+		{name: "a negative limit allows what is no step as little", limits: budget.Limits{Steps: -1}, want: budget.Amount{Money: 1}, kind: budget.Steps},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := budget.New(c.limits)
@@ -88,6 +89,8 @@ func TestReservationsCountUntilTheyAreSettled(t *testing.T) {
 	assert.EqualValues(t, 560, b.Used().Tokens, "what was spent counts beyond the limit")
 	assert.Zero(t, b.Remaining().Tokens)
 
+	b.SetLimits(budget.Limits{Tokens: math.MinInt64})
+	assert.Zero(t, b.Remaining().Tokens)
 	b.SetLimits(budget.Limits{Tokens: 1000})
 	assert.Equal(t, budget.Limits{Tokens: 1000}, b.Limits())
 	assert.EqualValues(t, 440, b.Remaining().Tokens)
@@ -162,6 +165,7 @@ func TestNilBudgetHasNoLimits(t *testing.T) {
 	require.NoError(t, b.Charge(budget.Amount{Steps: 1}))
 	b.SetLimits(budget.Limits{Steps: 1})
 	b.Reset("all")
+	require.NoError(t, b.UnmarshalJSON([]byte(`{"used":{"steps":1}}`)))
 	assert.Zero(t, b.Used())
 	assert.Zero(t, b.Limits())
 	assert.Zero(t, b.Generation())
