@@ -60,6 +60,9 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// longest is more than 70 years. What is longer could not be added to a time.
+const longest = math.MaxInt64 / 4
+
 func (o Options) withDefaults() Options {
 	if o.TTL <= 0 {
 		o.TTL = DefaultTTL
@@ -76,6 +79,7 @@ func (o Options) withDefaults() Options {
 	if o.StaleFor == 0 {
 		o.StaleFor = math.MaxInt64
 	}
+	o.TTL, o.NegativeTTL = min(o.TTL, longest), min(o.NegativeTTL, longest)
 	o.RefreshAhead = min(o.RefreshAhead, o.TTL)
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -92,6 +93,28 @@ func TestTTLIsExact(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestForEverIsLong(t *testing.T) {
+	const forEver = math.MaxInt64
+	retriever(t, &source{}, cache.Options{TTL: forEver, RefreshAhead: time.Hour, NegativeTTL: forEver}, func(t *testing.T, r *cache.Retriever[string, int]) {
+		time.Sleep(time.Second)
+		get(t, r, 1)
+		time.Sleep(50 * 365 * 24 * time.Hour)
+		get(t, r, 1)
+		entry, _ := r.Peek("k")
+		assert.True(t, entry.Fresh)
+	})
+	s := &source{}
+	s.fail(errors.New("down"))
+	retriever(t, s, cache.Options{NegativeTTL: forEver}, func(t *testing.T, r *cache.Retriever[string, int]) {
+		for range 2 {
+			time.Sleep(time.Second)
+			_, err := r.Get(t.Context(), "k")
+			require.ErrorContains(t, err, "down")
+		}
+		assert.EqualValues(t, 1, s.loads.Load())
+	})
 }
 
 // TestBusyClock asks all the time, so that hits go by the coarse clock.

@@ -11,9 +11,9 @@ import (
 // them.
 type Trace struct {
 	// StartLoad: a load of key begins, in a goroutine of its own. ctx has the values
-	// of the caller who caused it; the key of a [Value] is struct{}{}. It returns a context derived from ctx, in which
-	// the load then runs, and a function that is called once with the outcome. Either
-	// may be nil.
+	// of the caller who caused it; the key of a [Value] is struct{}{}. It returns a
+	// context derived from ctx, in which the load then runs, and a function that is
+	// called once with the outcome. Either may be nil.
 	StartLoad func(ctx context.Context, key any) (context.Context, func(Load))
 }
 
