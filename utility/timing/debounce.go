@@ -66,15 +66,16 @@ func (d *Debounce[T]) Call(v T) {
 func (d *Debounce[T]) fired() {
 	r := &d.runner
 	now := time.Since(d.base)
-	due := d.last + d.quiet
+	left := d.quiet - (now - d.last)
+	wait := left
 	if r.pending && d.maxWait > 0 {
-		due = min(due, d.waiting+d.maxWait)
+		wait = min(wait, d.maxWait-(now-d.waiting))
 	}
-	if now < due {
-		r.arm(due - now)
+	if wait > 0 {
+		r.arm(wait)
 		return
 	}
-	if left := d.last + d.quiet - now; left > 0 {
+	if left > 0 {
 		r.arm(left) // MaxWait is over, but not the burst
 	}
 	if r.pending {

@@ -2,6 +2,7 @@ package timing_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -131,6 +132,7 @@ func TestDebounce(t *testing.T) {
 		{"leading, burst goes on", timing.DebounceOptions{Leading: true}, 0, []int{0, 90, 180}, "0@0 180@280"},
 		{"max wait", timing.DebounceOptions{MaxWait: 250 * ms}, 0, []int{0, 90, 180, 240, 260, 340, 430, 520, 600}, "240@250 430@510 600@700"},
 		{"max wait below the quiet time", timing.DebounceOptions{MaxWait: ms}, 0, []int{0, 50}, "50@100"},
+		{"max wait for ever", timing.DebounceOptions{MaxWait: math.MaxInt64}, 0, []int{0, 200, 250}, "0@100 250@350"},
 		{"max wait, leading", timing.DebounceOptions{Leading: true, MaxWait: 150 * ms}, 0, []int{0, 90, 180, 230, 300}, "0@0 230@240 300@400"},
 		{"run longer than the burst", timing.DebounceOptions{}, 500 * ms, []int{0, 150, 200, 700}, "0@100 200@600 700@1100"},
 		{"leading run longer than the burst", timing.DebounceOptions{Leading: true}, 500 * ms, []int{0, 150, 200}, "0@0 200@500"},
