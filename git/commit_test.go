@@ -338,6 +338,33 @@ func TestIndexThatMovesWhileTheMessageIsWritten(t *testing.T) {
 	assert.Empty(t, r.status())
 }
 
+// On a file system with coarse times another index of the same size looks like the
+// one before.
+func TestIndexThatMovesWithinOneTick(t *testing.T) {
+	t.Parallel()
+	var r *repo
+	r = withCommit(t, func(o *Options) {
+		o.Message = func(context.Context, string) (string, error) {
+			index := filepath.Join(r.GitDir(), "index")
+			before, err := os.Stat(index)
+			require.NoError(t, err)
+			r.file("dir/b.txt", "staged meanwhile\n")
+			r.run("add", "dir/b.txt")
+			require.NoError(t, os.Chtimes(index, time.Time{}, before.ModTime()))
+			after, err := os.Stat(index)
+			require.NoError(t, err)
+			require.Equal(t, before.Size(), after.Size())
+			return "m", nil
+		}
+	})
+	r.file("dir/b.txt", "staged before\n")
+	r.run("add", "dir/b.txt")
+	r.file("a.txt", "x\n")
+	_, err := r.Commit(t.Context(), CommitOptions{Paths: []string{"a.txt"}})
+	require.NoError(t, err)
+	assert.Equal(t, "M  dir/b.txt", r.status())
+}
+
 func TestWaitsForTheIndexLock(t *testing.T) {
 	t.Parallel()
 	var r *repo

@@ -100,13 +100,14 @@ func (s *Service) lockIndex(ctx context.Context) (*indexLock, error) {
 	}
 }
 
-// unchanged reports whether the real index is still the one sc was copied from.
+// unchanged reports whether the real index is still the one sc was linked to. Of
+// one that had to be copied that cannot be told.
 func (l *indexLock) unchanged(sc *scratch) bool {
 	now, err := os.Stat(l.real)
 	if errors.Is(err, os.ErrNotExist) {
 		return sc.origin == nil
 	}
-	return err == nil && sc.origin != nil && now.Size() == sc.origin.Size() && now.ModTime().Equal(sc.origin.ModTime())
+	return err == nil && sc.origin != nil && os.SameFile(now, sc.origin) && now.Size() == sc.origin.Size() && now.ModTime().Equal(sc.origin.ModTime())
 }
 
 // install makes the copy the index. The lock stays.
