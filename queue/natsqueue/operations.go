@@ -22,7 +22,8 @@ func (q *Queue) Enqueue(ctx context.Context, items ...queue.Item) ([]string, err
 		}
 		size += items[i].Size() + overhead + 8*len(items[i].Headers)
 	}
-	if limit := q.limit - q.limit/4; size > limit {
+	// With the reason of a failure, too, an item must fit into a message.
+	if limit := q.limit - max(q.limit/4, maxReason+4<<10); size > limit {
 		err := &queue.SizeError{Size: size, Limit: limit}
 		if len(items) == 1 {
 			err.ID = items[0].ID

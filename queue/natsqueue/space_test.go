@@ -1,6 +1,7 @@
 package natsqueue_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -52,5 +53,60 @@ func TestLogStaysSmall(t *testing.T) {
 		depth, err := h.Depth(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, queue.Depth{Delayed: 1}, depth)
+	}
+}
+
+// TestLogStaysSmallBeside passes much data by items that stay and are many bytes: by
+// the reasons of their failures, or by themselves, more than a transaction has to
+// spare beside work.
+func TestLogStaysSmallBeside(t *testing.T) {
+	for name, keep := range map[string]func(q queue.Queue, i int) error{
+		"long reasons": func(q queue.Queue, i int) error {
+			if _, err := q.Enqueue(t.Context(), queue.Item{Priority: 1}); err != nil {
+				return err
+			}
+			d, err := q.Receive(t.Context())
+			if err != nil {
+				return err
+			}
+			return q.Dead(t.Context(), d.Lease, strings.Repeat("x", 16<<10))
+		},
+		"large items": func(q queue.Queue, i int) error {
+			if i > 2 {
+				return nil
+			}
+			_, err := q.Enqueue(t.Context(), queue.Item{NotBefore: time.Now().Add(time.Hour), Payload: make([]byte, 100<<10)})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := startServer(t, server.Options{MaxPayload: 160 << 10})
+			q := connect(t, url, natsqueue.Options{Options: queue.Options{MaxAttempts: 1}})
+			for i := range 60 {
+				require.NoError(t, keep(q, i))
+			}
+			kept, err := q.Depth(t.Context())
+			require.NoError(t, err)
+			const cycles, size = 400, 100 << 10 // 40 MB
+			for range cycles {
+				_, err := q.Enqueue(t.Context(), queue.Item{Payload: make([]byte, size)})
+				require.NoError(t, err)
+				d, err := q.Receive(t.Context())
+				require.NoError(t, err)
+				require.NoError(t, q.Ack(t.Context(), d.Lease))
+			}
+			nc, err := nats.Connect(url)
+			require.NoError(t, err)
+			defer nc.Close()
+			js, err := jetstream.New(nc)
+			require.NoError(t, err)
+			stream, err := js.Stream(t.Context(), streamName)
+			require.NoError(t, err)
+			assert.Less(t, stream.CachedInfo().State.Bytes, uint64(30<<20))
+			depth, err := connect(t, url, natsqueue.Options{}).Depth(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, kept, depth)
+		})
 	}
 }

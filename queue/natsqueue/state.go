@@ -42,6 +42,9 @@ type entry struct {
 
 func (e *entry) notBefore() int64 { return engine.Nanos(e.body.NotBefore) }
 
+// size is about how many bytes the item takes in the log.
+func (e *entry) size() int { return 128 + e.body.Size() + len(e.lastError) }
+
 func (e *entry) item() queue.Item {
 	it := *e.body
 	if e.state < none {
@@ -202,9 +205,15 @@ func (s *state) settle(recs []record, pos uint64) {
 		case recPut:
 			if e := s.entries[r.seq]; e != nil {
 				forget(e.log)
-				size := 128 + e.body.Size()
+				size := e.size()
 				s.liveBytes += size
 				e.log = s.live.PushBack(&live{pos: pos, size: size, entry: e})
+			}
+		case recMeta, recMove:
+			if e := s.entries[max(r.seq, r.to)]; e != nil && e.log != nil { // a move goes to the end
+				l := e.log.Value.(*live)
+				s.liveBytes += e.size() - l.size
+				l.size = e.size()
 			}
 		case recDelete:
 			forget(r.log)

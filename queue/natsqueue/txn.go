@@ -156,23 +156,31 @@ func (t *txn) advance() {
 	}
 }
 
-// rewrite adds the oldest items of the log again, so that the log can be purged.
-func (t *txn) rewrite(room int) {
+// rewrite adds the oldest items of the log again, so that the log can be purged: a
+// share of the message, or one that needs all that is left of it.
+func (t *txn) rewrite() {
 	if t.q.log.sizes < 2*t.s.liveBytes+slackBytes {
 		return
 	}
-	for el := t.s.live.Front(); el != nil; el = el.Next() {
+	left := t.q.limit - t.size - 1024
+	room := min(max(64<<10, t.q.budget/4), left)
+	for el, first := t.s.live.Front(), true; el != nil; el = el.Next() {
 		l := el.Value.(*live)
-		if room -= l.size; room < 0 {
+		var r record
+		if d := l.dedupe; d != nil && d.expires > t.now {
+			r = record{kind: recDedupe, dedupe: *d}
+		} else if e := l.entry; e != nil && t.s.entries[e.seq] == e {
+			r = record{kind: recPut, seq: e.seq, body: e.body, meta: e.meta}
+		} else {
+			continue
+		}
+		size := r.size()
+		if size > room && !(first && size <= left) {
 			return
 		}
-		if d := l.dedupe; d != nil {
-			if d.expires > t.now {
-				t.record(record{kind: recDedupe, dedupe: *d})
-			}
-		} else if e := l.entry; t.s.entries[e.seq] == e {
-			t.record(record{kind: recPut, seq: e.seq, body: e.body, meta: e.meta})
-		}
+		room -= size
+		first = false
+		t.record(r)
 	}
 }
 

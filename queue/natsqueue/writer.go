@@ -174,7 +174,7 @@ func (q *Queue) transact(immediates []*op, claim func(*op) bool) (map[*op]error,
 			checked = !c.news
 			continue
 		}
-		t.rewrite(min(max(64<<10, q.budget/4), q.limit-t.size-1024))
+		t.rewrite()
 		id := newID()
 		data := encode(id, &t.s.head, t.recs)
 		if len(data) > q.limit {
