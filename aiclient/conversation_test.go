@@ -181,6 +181,17 @@ func TestRepeatedInvalidCallsStopTheTurn(t *testing.T) {
 	}
 }
 
+// TestAPauseAfterInvalidCalls has a reply without calls follow as many invalid
+// ones as are allowed.
+func TestAPauseAfterInvalidCalls(t *testing.T) {
+	c := aiclient.NewConversation(replies([]aiclient.Part{aiclient.Text("wait"), finish(aiclient.FinishPause)}), aiclient.ConversationOptions{
+		History: []aiclient.Message{aiclient.User("go"), aiclient.Assistant(calls("nope", "{}")[0])}, MaxInvalid: 1,
+	})
+	turn, err := c.Continue(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "done", turn.Text)
+}
+
 func TestLoopsStopTheTurn(t *testing.T) {
 	for period := 1; period <= 3; period++ {
 		t.Run(fmt.Sprint(period), func(t *testing.T) {

@@ -90,6 +90,9 @@ func (c *Conversation) finished(r *run) (bool, error) {
 		t.Stop = StopCondition
 		return true, nil
 	}
+	if len(last.Results) == 0 {
+		return false, nil // the reply pauses
+	}
 	limit := c.opts.MaxInvalid
 	if limit == 0 {
 		limit = DefaultMaxInvalid
@@ -102,7 +105,7 @@ func (c *Conversation) finished(r *run) (bool, error) {
 	if limit == 0 {
 		limit = DefaultLoopLimit
 	}
-	if len(last.Results) > 0 && limit > 0 && r.loops.add(last, limit) {
+	if limit > 0 && r.loops.add(last, limit) {
 		return true, &StopError{Reason: StopLoop, Detail: fmt.Sprintf(
 			"the same calls gave the same results %d times, at last of %q", limit, last.Results[0].Name)}
 	}
