@@ -121,7 +121,7 @@ func (c *Conversation) SendMessage(ctx context.Context, m Message) (t *Turn, err
 	m = clean(m)
 	entries := append(c.giveUp(), entry{Message: &m})
 	if err := c.save(ctx, r, entries...); err != nil {
-		return r.turn, err
+		return r.turn, r.failed(ctx, err)
 	}
 	return r.turn, c.drive(ctx, r)
 }
@@ -154,7 +154,7 @@ func (c *Conversation) Continue(ctx context.Context) (t *Turn, err error) {
 	c.mu.Unlock()
 	if cut {
 		if err := c.record(r, entry{Pop: true}); err != nil {
-			return r.turn, err
+			return r.turn, r.failed(ctx, err)
 		}
 	}
 	return r.turn, c.drive(ctx, r)

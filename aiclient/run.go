@@ -2,6 +2,7 @@ package aiclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -101,9 +102,19 @@ func (c *Conversation) drive(ctx context.Context, r *run) error {
 		panic(e.panicked)
 	}
 	if e.err != nil {
-		r.turn.Stop = stopReason(e.err)
+		return r.failed(ctx, e.err)
 	}
-	return e.err
+	return nil
+}
+
+// failed notes why the turn ended. What fails because ctx has ended, such as a
+// function of the host, is part of the end of ctx.
+func (r *run) failed(ctx context.Context, err error) error {
+	if ctx.Err() != nil && stopReason(err) == StopFailed {
+		err = errors.Join(aborted(ctx), err)
+	}
+	r.turn.Stop = stopReason(err)
+	return err
 }
 
 // takeOver ends a run whose loop is stuck in the call a.

@@ -3,6 +3,7 @@ package aiclient_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -329,6 +330,61 @@ func TestCheckpointErrorEndsTheTurn(t *testing.T) {
 	assert.Empty(t, w.done, "nothing runs that was not recorded")
 	for _, r := range lastResults(c.Messages()) {
 		assert.Contains(t, r.Text, "was not made")
+	}
+}
+
+func TestCheckpointErrorOfAnAbortedTurnIsReported(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	stop := tool.New("stop", "", func(context.Context, struct{}) (string, error) {
+		cancel()
+		return "stopped", nil
+	}, tool.Options{})
+	full := errors.New("disk full")
+	c := aiclient.NewConversation(replies(calls("stop", "")), aiclient.ConversationOptions{
+		Tools: []tool.Tool{stop}, Checkpoint: func(context.Context) error {
+			if ctx.Err() != nil {
+				return full
+			}
+			return nil
+		},
+	})
+	turn, err := c.Send(ctx, "go")
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, full, "what was done is not saved, and the caller must know")
+	assert.Equal(t, aiclient.StopAborted, turn.Stop)
+}
+
+func TestTurnsThatCannotBeSavedSaySo(t *testing.T) {
+	c := aiclient.NewConversation(replies(), aiclient.ConversationOptions{
+		Checkpoint: func(context.Context) error { return errors.New("disk full") },
+	})
+	turn, err := c.Send(t.Context(), "go")
+	require.ErrorContains(t, err, "disk full")
+	assert.Equal(t, aiclient.StopFailed, turn.Stop)
+}
+
+func TestHostFunctionsThatEndWithTheContext(t *testing.T) {
+	for name, options := range map[string]func(func(context.Context) error) aiclient.ConversationOptions{
+		"checkpoint": func(f func(context.Context) error) aiclient.ConversationOptions {
+			return aiclient.ConversationOptions{Checkpoint: f}
+		},
+		"before step": func(f func(context.Context) error) aiclient.ConversationOptions {
+			return aiclient.ConversationOptions{BeforeStep: func(ctx context.Context, _ int, _ *aiclient.Request) error { return f(ctx) }}
+		},
+		"after step": func(f func(context.Context) error) aiclient.ConversationOptions {
+			return aiclient.ConversationOptions{AfterStep: func(ctx context.Context, _ aiclient.Step) error { return f(ctx) }}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			c := aiclient.NewConversation(replies(), options(func(inner context.Context) error {
+				cancel()
+				return fmt.Errorf("waiting: %w", inner.Err())
+			}))
+			turn, err := c.Send(ctx, "go")
+			assert.Equal(t, aiclient.StopAborted, turn.Stop, "%v", err)
+			require.ErrorContains(t, err, "waiting")
+		})
 	}
 }
 

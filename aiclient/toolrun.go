@@ -82,9 +82,12 @@ func (c *Conversation) runTools(ctx context.Context, r *run) error {
 func (tr *toolRun) finish(err error) error {
 	defer tr.cancel()
 	if err != nil {
-		err = errors.Join(err, tr.abandon(err))
+		lost := tr.abandon(err)
 		if tr.ctx.Err() != nil {
 			err = aborted(tr.ctx)
+		}
+		if lost != nil {
+			err = errors.Join(err, lost)
 		}
 	}
 	r := tr.r
