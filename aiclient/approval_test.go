@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync/atomic"
 	"testing"
 
@@ -201,11 +202,28 @@ func TestToolHooks(t *testing.T) {
 	assert.EqualValues(t, 2, ran.Load())
 }
 
+func TestApproveThatExits(t *testing.T) {
+	var ran atomic.Int64
+	c := aiclient.NewConversation(replies(calls("shell", `{"text":"ls"}`)), aiclient.ConversationOptions{
+		Tools: []tool.Tool{shell(&ran)},
+		Approve: func(context.Context, aiclient.Approval) (aiclient.Decision, error) {
+			runtime.Goexit()
+			return aiclient.Decision{Allow: true}, nil
+		},
+	})
+	turn, err := c.Send(t.Context(), "go")
+	require.NoError(t, err)
+	assert.Equal(t, "done", turn.Text)
+	assert.Contains(t, lastResults(c.Messages())[0].Text, "nobody could be asked")
+	assert.Zero(t, ran.Load())
+}
+
 func TestRulesAboutToolsWithoutEffects(t *testing.T) {
 	for name, test := range map[string]struct {
 		rule aiclient.Rule
 		want []string
 	}{
+		"all denied":    {aiclient.Rule{Verdict: aiclient.Deny}, []string{"The call was denied", "The call was denied"}},
 		"denied":        {aiclient.Rule{Tool: "ec*", Verdict: aiclient.Deny}, []string{"The call was denied", "The call was denied"}},
 		"another tool":  {aiclient.Rule{Tool: "x", Verdict: aiclient.Deny}, []string{"echo 1", "echo 2"}},
 		"about effects": {aiclient.Rule{Kind: tool.Write, Verdict: aiclient.Deny}, []string{"echo 1", "echo 2"}},

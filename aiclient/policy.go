@@ -20,8 +20,10 @@ const (
 
 // Policy decides on tool calls by what they would do. The first rule that
 // matches an effect decides on it, and the strictest verdict over all effects
-// of a call decides on the call. The zero Policy allows reading, and asks about
-// everything else if there is somebody to ask.
+// of a call decides on the call. On a call without effects, such as that of a
+// read-only tool that names none, the first rule for its tool that has neither
+// Kind nor Target decides; without one it is allowed. The zero Policy allows
+// reading, and asks about everything else if there is somebody to ask.
 type Policy struct {
 	Rules []Rule
 
@@ -76,9 +78,9 @@ type Decision struct {
 // questions but never lift a denial.
 func (p Policy) decide(name string, effects []tool.Effect, grants []grant, canAsk bool) Verdict {
 	verdict := Allow
-	if len(effects) == 0 { // only a rule about the tool itself can speak of it
+	if len(effects) == 0 { // only a rule about no kind and target can speak of it
 		for _, r := range p.Rules {
-			if r.Kind == "" && r.Target == "" && wildcard(r.Tool, name) {
+			if r.Kind == "" && r.Target == "" && (r.Tool == "" || wildcard(r.Tool, name)) {
 				verdict = r.Verdict
 				break
 			}

@@ -26,11 +26,15 @@ func (tr *toolRun) ask(a *activeCall) {
 	c.workers.start()
 	go func() {
 		defer c.workers.end()
-		decision, err := c.approve(ctx, a.tool, approval, a.args)
+		decision := Decision{Reason: "nobody could be asked: the program ended the goroutine that asked."}
+		defer func() { // also after runtime.Goexit
+			events <- toolEvent{a: a, approval: approval, decision: decision}
+		}()
+		answer, err := c.approve(ctx, a.tool, approval, a.args)
 		if err != nil {
-			decision = Decision{Reason: "nobody could be asked: " + err.Error()}
+			answer = Decision{Reason: "nobody could be asked: " + err.Error()}
 		}
-		events <- toolEvent{a: a, approval: approval, decision: decision}
+		decision = answer
 	}()
 }
 
