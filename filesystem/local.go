@@ -319,6 +319,8 @@ func (l *Local) resolve(name string) (string, error) {
 	return resolveLinks(name, l.root.Lstat, l.root.Readlink)
 }
 
+func (l *Local) readlink(name string) (string, error) { return l.root.Readlink(name) }
+
 // explain makes an error of the operating system one of this package: named,
 // and recognisable when the root refused it.
 func (l *Local) explain(op, name string, err error) error {

@@ -92,7 +92,8 @@ func (o *Overlay) layer(ctx context.Context, name string) Provider {
 	return o.base
 }
 
-// follow resolves symlinks of base in name, or only in its directory.
+// follow resolves the symlinks of base that are still seen in name, or only
+// those in its directory.
 func (o *Overlay) follow(ctx context.Context, name string, last bool) (string, error) {
 	r, ok := o.base.(resolver)
 	if !ok || name == "." {
@@ -101,10 +102,16 @@ func (o *Overlay) follow(ctx context.Context, name string, last bool) (string, e
 	if _, err := o.upper.Lstat(ctx, name); err == nil {
 		return name, nil
 	}
-	if last {
-		return r.resolve(name)
+	lstat := func(name string) (fs.FileInfo, error) {
+		if p := o.layer(ctx, name); p != nil {
+			return p.Lstat(ctx, name)
+		}
+		return nil, fs.ErrNotExist
 	}
-	dir, err := r.resolve(path.Dir(name))
+	if last {
+		return resolveLinks(name, lstat, r.readlink)
+	}
+	dir, err := resolveLinks(path.Dir(name), lstat, r.readlink)
 	return join(dir, path.Base(name)), err
 }
 
@@ -112,6 +119,14 @@ func (o *Overlay) resolve(name string) (string, error) {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	return o.follow(context.Background(), name, true)
+}
+
+func (o *Overlay) readlink(name string) (string, error) {
+	r, ok := o.base.(resolver)
+	if !ok {
+		return "", memError("readlink", name, fs.ErrInvalid)
+	}
+	return r.readlink(name)
 }
 
 // at finds the tree that shows a name, after symlinks.
@@ -214,15 +229,37 @@ func (o *Overlay) place(ctx context.Context, op, name string) (real string, p Pr
 	if name, err = o.follow(ctx, name, true); err != nil {
 		return "", nil, err
 	}
-	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
-		if p := o.layer(ctx, dir); p != nil {
-			info, err := p.Stat(ctx, dir)
-			if err == nil && !info.IsDir() {
-				return "", nil, memError(op, name, syscall.ENOTDIR)
-			}
-		}
+	if err := o.parents(ctx, op, name); err != nil {
+		return "", nil, err
 	}
 	return name, o.layer(ctx, name), nil
+}
+
+// parents checks that what lies above a name are directories, and makes those of
+// base in the upper tree with the mode that they have.
+func (o *Overlay) parents(ctx context.Context, op, name string) error {
+	dir := "."
+	for part := range splitPath(path.Dir(name)) {
+		dir = join(dir, part)
+		p := o.layer(ctx, dir)
+		if p == nil {
+			return nil
+		}
+		info, err := p.Stat(ctx, dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !info.IsDir() {
+			return memError(op, name, syscall.ENOTDIR)
+		}
+		if err := o.upper.Mkdir(ctx, dir, info.Mode().Perm()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // WriteFile implements [WritableProvider].
@@ -338,20 +375,21 @@ func (o *Overlay) removeLocked(ctx context.Context, name string, all bool) error
 	if err := o.upper.RemoveAll(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 		return err
 	}
-	o.deleted[name] = true
+	if !o.hides(name) {
+		maps.DeleteFunc(o.deleted, func(below string, _ bool) bool { return strings.HasPrefix(below, name+"/") })
+		o.deleted[name] = true
+	}
 	return nil
 }
 
-// Rename implements [WritableProvider]. Files of base are copied.
+// Rename implements [WritableProvider]. Files of base are copied, so what is no
+// file, such as a symlink in a directory, cannot move.
 func (o *Overlay) Rename(ctx context.Context, oldName, newName string) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	p, from, err := o.at(ctx, "rename", oldName, false)
 	if err != nil {
 		return err
-	}
-	if from == "." || strings.HasPrefix(newName, from+"/") {
-		return memError("rename", oldName, fmt.Errorf("a directory cannot move into itself: %w", ErrName))
 	}
 	info, err := p.Stat(ctx, from)
 	if err != nil {
@@ -361,15 +399,21 @@ func (o *Overlay) Rename(ctx context.Context, oldName, newName string) error {
 	if err != nil || to == from {
 		return err
 	}
+	if from == "." || strings.HasPrefix(to, from+"/") {
+		return memError("rename", oldName, fmt.Errorf("a directory cannot move into itself: %w", ErrName))
+	}
 	if at != nil {
 		if there, err := at.Stat(ctx, to); err == nil && (there.IsDir() || info.IsDir()) {
 			return memError("rename", newName, fs.ErrExist)
 		}
 	}
 	if err := o.copyUp(ctx, p, from, to); err != nil {
+		if info.IsDir() { // a part of it must not be seen
+			_ = o.upper.RemoveAll(context.WithoutCancel(ctx), to)
+		}
 		return err
 	}
-	return o.removeLocked(ctx, from, true)
+	return o.removeLocked(context.WithoutCancel(ctx), from, true)
 }
 
 // copyUp copies what the overlay shows at from to another place in memory.
@@ -394,8 +438,11 @@ func (o *Overlay) copyUp(ctx context.Context, p Provider, from, to string) error
 	}
 	for _, e := range list {
 		sub := join(from, e.Name())
+		if !e.Type().IsRegular() && !e.IsDir() {
+			return memError("rename", sub, fmt.Errorf("a %s cannot move in an overlay; remove it first", kindName(e.Type())))
+		}
 		layer := o.layer(ctx, sub)
-		if layer == nil || !e.Type().IsRegular() && !e.IsDir() {
+		if layer == nil {
 			continue
 		}
 		if err := o.copyUp(ctx, layer, sub, join(to, e.Name())); err != nil {
@@ -418,6 +465,9 @@ func (o *Overlay) Chmod(ctx context.Context, name string, mode fs.FileMode) erro
 		return err
 	}
 	if p != Provider(o.upper) && name != "." {
+		if err := o.parents(ctx, "chmod", name); err != nil {
+			return err
+		}
 		if info.IsDir() {
 			err = o.upper.Mkdir(ctx, name, info.Mode().Perm())
 		} else {

@@ -94,4 +94,7 @@ type resolver interface {
 	// resolve follows every symlink in name. What does not exist resolves to
 	// itself.
 	resolve(name string) (string, error)
+
+	// readlink returns the target of a symlink as it is written.
+	readlink(name string) (string, error)
 }

@@ -31,6 +31,8 @@ func (p *fsProvider) resolve(name string) (string, error) {
 	return resolveLinks(name, links.Lstat, links.ReadLink)
 }
 
+func (p *fsProvider) readlink(name string) (string, error) { return fs.ReadLink(p.fsys, name) }
+
 // Open implements [Provider].
 func (p *fsProvider) Open(ctx context.Context, name string) (fs.File, error) {
 	if _, err := p.Stat(ctx, name); err != nil {

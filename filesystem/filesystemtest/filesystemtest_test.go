@@ -1,7 +1,9 @@
 package filesystemtest
 
 import (
+	"context"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -138,6 +140,108 @@ func TestOverlayCommitsAndDiscards(t *testing.T) {
 	require.NoError(t, o.RemoveAll(ctx, "moved"))
 	o.Discard()
 	assert.Equal(t, "gamma", read(t, o, "moved/sub/c.txt"))
+}
+
+// What moves away and comes back, or is removed and made again, is what it was.
+func TestOverlayCommitKeepsWhatCameBack(t *testing.T) {
+	base := openLocal(t, Files).(*filesystem.Local)
+	o := filesystem.NewOverlay(base)
+	ctx := t.Context()
+	require.NoError(t, o.Rename(ctx, "dir", "away"))
+	require.NoError(t, o.Rename(ctx, "away", "dir"))
+	changes, err := o.Changes(ctx)
+	require.NoError(t, err)
+	assert.Empty(t, changes)
+	require.NoError(t, o.RemoveAll(ctx, "other"))
+	require.NoError(t, o.WriteFile(ctx, "other/new", []byte("n"), 0o644))
+	require.NoError(t, o.Remove(ctx, "dir/sub/c.txt")) // and then a file takes the place of its directory
+	require.NoError(t, o.RemoveAll(ctx, "dir/sub"))
+	require.NoError(t, o.WriteFile(ctx, "dir/sub", []byte("file"), 0o644))
+	require.NoError(t, o.Remove(ctx, "a.txt")) // and a directory that of a file
+	require.NoError(t, o.WriteFile(ctx, "a.txt/in", []byte("in"), 0o644))
+	require.NoError(t, o.Commit(ctx, base))
+	assert.Equal(t, "beta\n", read(t, base, "dir/b.txt"))
+	assert.Equal(t, "file", read(t, base, "dir/sub"))
+	assert.Equal(t, "in", read(t, base, "a.txt/in"))
+	assert.Equal(t, []string{"new"}, names(t, base, "other"))
+}
+
+// A commit that ends halfway has removed nothing that it did not write elsewhere.
+func TestOverlayCommitRemovesLast(t *testing.T) {
+	base := openMemory(t, Files).(*filesystem.Memory)
+	o := filesystem.NewOverlay(base)
+	require.NoError(t, o.Rename(t.Context(), "dir", "moved"))
+	require.NoError(t, o.WriteFile(t.Context(), "zzz", nil, 0o644))
+	assert.ErrorIs(t, o.Commit(t.Context(), noFile{base, "zzz"}), filesystem.ErrProtected)
+	assert.Equal(t, "beta\n", read(t, base, "dir/b.txt"))
+	assert.Equal(t, "beta\n", read(t, base, "moved/b.txt"))
+	require.NoError(t, o.Commit(t.Context(), base))
+	missing(t, base, "dir")
+}
+
+// noFile refuses to write one file.
+type noFile struct {
+	filesystem.WritableProvider
+	name string
+}
+
+func (p noFile) WriteFile(ctx context.Context, name string, data []byte, perm fs.FileMode) error {
+	if name == p.name {
+		return filesystem.ErrProtected
+	}
+	return p.WritableProvider.WriteFile(ctx, name, data, perm)
+}
+
+func TestOverlayKeepsModesOfDirectories(t *testing.T) {
+	base := openLocal(t, Files).(*filesystem.Local)
+	ctx := t.Context()
+	require.NoError(t, base.Chmod(ctx, "dir", 0o700))
+	o := filesystem.NewOverlay(base)
+	require.NoError(t, o.WriteFile(ctx, "dir/sub/new", nil, 0o644))
+	require.NoError(t, o.Chmod(ctx, "dir/sub", 0o500))
+	mode := func(p filesystem.Provider, name string) fs.FileMode {
+		info, err := p.Stat(ctx, name)
+		require.NoError(t, err)
+		return info.Mode()
+	}
+	assert.Equal(t, fs.ModeDir|0o700, mode(o, "dir"))
+	require.NoError(t, o.Commit(ctx, base))
+	assert.Equal(t, fs.ModeDir|0o700, mode(base, "dir"))
+	assert.Equal(t, fs.ModeDir|0o500, mode(base, "dir/sub"))
+	assert.Equal(t, "", read(t, base, "dir/sub/new"))
+	require.NoError(t, base.Chmod(ctx, "dir/sub", 0o700))
+}
+
+func TestOverlayAndSymlinksOfItsBase(t *testing.T) {
+	base := openLocal(t, Files).(*filesystem.Local)
+	ctx := t.Context()
+	for link, target := range map[string]string{"link": "dir", "two": "link/sub", "file": "a.txt", "other/l": "../a.txt"} {
+		require.NoError(t, os.Symlink(target, filepath.Join(base.Dir(), link)))
+	}
+	o := filesystem.NewOverlay(filesystem.NewOverlay(base))
+	assert.Equal(t, "gamma", read(t, o, "two/c.txt"))
+	require.NoError(t, o.WriteFile(ctx, "link/b.txt", []byte("B"), 0o644))
+	assert.Equal(t, "B", read(t, o, "dir/b.txt"))
+	assert.Error(t, o.Rename(ctx, "dir", "link/sub/inside"), "a directory cannot move into itself through a symlink either")
+	assert.Error(t, o.Rename(ctx, "other", "away"), "the symlink in it would be lost")
+	missing(t, o, "away")
+	assert.Equal(t, "umlaut\n", read(t, o, "other/ä ö.txt"))
+
+	require.NoError(t, o.Remove(ctx, "link"))
+	require.NoError(t, o.Remove(ctx, "file"))
+	missing(t, o, "link")
+	missing(t, o, "link/b.txt")
+	missing(t, o, "two/c.txt")
+	assert.Equal(t, "gamma", read(t, o, "dir/sub/c.txt"))
+	require.NoError(t, o.WriteFile(ctx, "file", []byte("no symlink any more"), 0o644))
+	require.NoError(t, o.Mkdir(ctx, "link", 0o755))
+	assert.Empty(t, names(t, o, "link"))
+
+	require.NoError(t, o.Commit(ctx, base))
+	assert.Equal(t, "alpha\n", read(t, base, "a.txt"))
+	assert.Equal(t, "no symlink any more", read(t, base, "file"))
+	assert.Equal(t, "B", read(t, base, "dir/b.txt"))
+	assert.Empty(t, names(t, base, "link"))
 }
 
 // What is written while changes are committed is in the base or still above it.
