@@ -44,6 +44,7 @@ func TestCheck(t *testing.T) {
 		{"SELECT a$b$;$b$", false, nil}, // $ within a word opens nothing
 		{"SELECT $a, @b, :c, ?1", false, all},
 		{"SELECT 1 WHERE $x(') IS NULL; DROP TABLE t --'", false, []Dialect{Postgres, MySQL}}, // one string there, and no parameter
+		{"SELECT $a::b, @delete, :update, #replace, a::b", false, []Dialect{SQLite, Postgres, MySQL}},
 		{"SELECT 1 WHERE @a::$b(') IS NULL; DROP TABLE t --'", false, []Dialect{Postgres, MySQL}},
 		{"SELECT 1 # ; DROP TABLE t", false, []Dialect{MySQL}},
 		{"SELECT 1 --1; DROP TABLE t", false, []Dialect{SQLite, Postgres}},
@@ -73,6 +74,12 @@ func TestCheck(t *testing.T) {
 		{"SELECT load_file('/etc/passwd')", false, []Dialect{SQLite, Postgres}},
 		{"SELECT sleep /* */ (100)", false, []Dialect{SQLite, Postgres}},
 		{"SELECT a INTO DUMPFILE '/x' FROM t", false, nil},
+		// Strings that one setting of the server ends earlier than another.
+		{"SELECT E'a'\n'\\'' , '\\' , pg_read_file('/etc/passwd') --'", false, []Dialect{SQLite, MySQL}},
+		{"SELECT E'a' -- b\n \t'\\'' , '\\' , pg_read_file('/etc/passwd') --'", false, []Dialect{SQLite, MySQL}},
+		{"SELECT 'a'\n'b', 'c' -- d\n, 'e'", false, all},
+		{`SELECT '\'', "\" , load_file('/etc/passwd') -- "`, false, []Dialect{SQLite, Postgres}},
+		{"SELECT 1 --\x7f ' \n , load_file('/etc/passwd') -- '", false, []Dialect{SQLite, Postgres}},
 		{"DELETE FROM t", true, all},
 		{"WITH x AS (SELECT 1) DELETE FROM t", true, all},
 		{"WITH x AS (SELECT 1) SELECT * FROM x", true, nil},
@@ -133,6 +140,21 @@ func TestChecksRememberOnlyWhatPassed(t *testing.T) {
 	_, err := c.check(SQLite, "SELECT '"+strings.Repeat("a", maxCheckedLen)+"'", false)
 	require.NoError(t, err)
 	assert.Zero(t, c.passed.Len(), "a long text is not kept")
+}
+
+// TestCheckTakesLinearTime has texts whose tokens could be looked for again and
+// again: a check runs before any time limit.
+func TestCheckTakesLinearTime(t *testing.T) {
+	for _, piece := range []string{":", "$", "@a", "$a$", "(", "/*", "' \n", "--", "[", "\\"} {
+		for _, d := range []Dialect{SQLite, Postgres, MySQL} {
+			sql := strings.Repeat(piece, 200_000/len(piece))
+			start := time.Now()
+			for _, reading := range d.readings(sql) {
+				reading.scan(sql)
+			}
+			assert.Less(t, time.Since(start), 20*time.Second, "%s: %q: it takes milliseconds, and minutes if it is quadratic", d, piece)
+		}
+	}
 }
 
 // FuzzCheck looks for texts that pass although they hold a semicolon outside of

@@ -27,7 +27,7 @@ type lexing struct {
 	brackets    bool // [name]
 	backtick    bool // `name`
 	hash        bool // # begins a comment
-	dashSpace   bool // -- begins a comment only before white space
+	dashSpace   bool // -- begins a comment only before white space or a control character
 	executable  bool // /*! … */ and /*M! … */ are executed
 	doubleSlash bool // "…" is a string with backslash escapes
 	tcl         bool // $name(…) is a variable, whatever stands in the parentheses
@@ -37,23 +37,27 @@ type lexing struct {
 // text, which depends on its settings. A check must hold in all of them. They
 // differ in what a backslash does, so that most texts have one reading.
 func (d Dialect) readings(sql string) []lexing {
-	var plain, escaping lexing
+	var all []lexing
 	switch d {
 	case Postgres: // standard_conforming_strings on and off
-		plain = lexing{dollar: true, nested: true, returns: true}
-		escaping = plain
+		plain := lexing{dollar: true, nested: true, returns: true}
+		escaping := plain
 		escaping.backslash = true
-	case MySQL: // sql_mode with and without NO_BACKSLASH_ESCAPES
-		plain = lexing{backtick: true, hash: true, dashSpace: true, executable: true}
-		escaping = plain
-		escaping.backslash, escaping.doubleSlash = true, true
+		all = []lexing{plain, escaping}
+	case MySQL: // sql_mode with NO_BACKSLASH_ESCAPES, without it, and with ANSI_QUOTES alone
+		plain := lexing{backtick: true, hash: true, dashSpace: true, executable: true}
+		names := plain
+		names.backslash = true
+		escaping := names
+		escaping.doubleSlash = true
+		all = []lexing{plain, escaping, names}
 	default:
-		return []lexing{{brackets: true, backtick: true, tcl: true}}
+		all = []lexing{{brackets: true, backtick: true, tcl: true}}
 	}
 	if strings.IndexByte(sql, '\\') < 0 {
-		return []lexing{plain}
+		return all[:1]
 	}
-	return []lexing{plain, escaping}
+	return all
 }
 
 // scan cuts a text into tokens, without comments. It reads every text: what
@@ -66,7 +70,7 @@ func (l lexing) scan(sql string) []token {
 		switch {
 		case c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v':
 			i++
-		case strings.HasPrefix(rest, "--") && (!l.dashSpace || len(rest) == 2 || rest[2] <= ' '), l.hash && c == '#':
+		case strings.HasPrefix(rest, "--") && (!l.dashSpace || len(rest) == 2 || rest[2] <= ' ' || rest[2] == 0x7f), l.hash && c == '#':
 			n := strings.IndexByte(rest, '\n')
 			if l.returns {
 				n = strings.IndexAny(rest, "\n\r")
@@ -85,6 +89,14 @@ func (l lexing) scan(sql string) []token {
 		case c == '\'':
 			escape := l.backslash || l.escapeString(sql, i)
 			n := quoted(rest, '\'', escape)
+			for l.dollar { // a string may go on in the next line
+				gap := continuation(rest[n:])
+				if gap == 0 {
+					break
+				}
+				n += gap
+				n += quoted(rest[n:], '\'', escape)
+			}
 			out = append(out, token{quoted: true, text: "''", name: quotedName(rest[:n], "'")}) // SQLite takes it for a name where only one can stand
 			i += n
 		case c == '"':
@@ -113,9 +125,14 @@ func (l lexing) scan(sql string) []token {
 			}
 			i += n + 2*len(tag)
 			out = append(out, token{quoted: true, text: "$$"})
-		case l.tcl && isTclVariable(rest):
-			out = append(out, token{text: tclVariable})
-			i++
+		case l.tcl && strings.IndexByte("$@:#", c) >= 0:
+			n, parentheses := sqliteVariable(rest)
+			text := rest[:1]
+			if parentheses {
+				text = tclVariable
+			}
+			out = append(out, token{text: text})
+			i += n
 		case wordByte(c):
 			n := 1
 			for i+n < len(sql) && (wordByte(sql[i+n]) || sql[i+n] == '$') {
@@ -136,6 +153,31 @@ func (l lexing) scan(sql string) []token {
 // form E'…', in which backslashes escape.
 func (l lexing) escapeString(sql string, i int) bool {
 	return l.dollar && i > 0 && (sql[i-1] == 'e' || sql[i-1] == 'E') && (i == 1 || !wordByte(sql[i-2]))
+}
+
+// continuation returns the length of the white space and comments before a quote
+// that makes a string of PostgreSQL go on, escapes and all: there is a line break
+// among them. It is 0 if there is no such quote.
+func continuation(s string) int {
+	newline := false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '\n' || c == '\r':
+			newline = true
+		case c == ' ' || c == '\t' || c == '\f' || c == '\v':
+		case strings.HasPrefix(s[i:], "--"):
+			end := strings.IndexAny(s[i:], "\n\r")
+			if end < 0 {
+				return 0
+			}
+			i += end - 1
+		case c == '\'' && newline:
+			return i
+		default:
+			return 0
+		}
+	}
+	return 0
 }
 
 // comment returns the length of the comment at the beginning of s.
@@ -193,24 +235,20 @@ func dollarTag(s string) string {
 	return ""
 }
 
-// isTclVariable reports whether s begins with a variable of SQLite that has
-// parentheses, such as "$a::b(c)", as its tokenizer reads it.
-func isTclVariable(s string) bool {
-	if !strings.ContainsRune("$@:#", rune(s[0])) {
-		return false
-	}
-	n := 1
-	for n < len(s) {
+// sqliteVariable returns the length of the variable of SQLite at the beginning of
+// s, such as "$a::b", and whether parentheses follow in which anything may stand.
+func sqliteVariable(s string) (n int, parentheses bool) {
+	for n = 1; n < len(s); {
 		switch {
 		case wordByte(s[n]) || s[n] == '$':
 			n++
 		case strings.HasPrefix(s[n:], "::"):
 			n += 2
 		default:
-			return s[n] == '(' && n > 1
+			return n, s[n] == '(' && n > 1
 		}
 	}
-	return false
+	return n, false
 }
 
 func wordByte(c byte) bool {

@@ -344,3 +344,31 @@ func fingerprint(t testing.TB, db *sql.DB, d database.Dialect) string {
 	}
 	return b.String()
 }
+
+// TestStringsAreReadAsTheServerDoes has texts of two columns in which a check could
+// take the second for a part of a string.
+func TestStringsAreReadAsTheServerDoes(t *testing.T) {
+	for name, c := range map[string]struct {
+		server   *server
+		options  string
+		dialect  database.Dialect
+		text     string
+		function string // that is harmful
+	}{
+		"continued":             {postgres, "", database.Postgres, "SELECT E'a'\n'\\'' , '\\' , %s(1) --'", "pg_advisory_lock"},
+		"continued, a comment":  {postgres, "", database.Postgres, "SELECT E'a' -- b\n\t'\\'' , '\\' , %s(1) --'", "pg_advisory_lock"},
+		"quoted name":           {mariadb, "&sql_mode=%27ANSI_QUOTES%27", database.MySQL, `SELECT '\'', "\" , %s(1) -- "` + "\n" + `FROM (SELECT 1 AS "\") t`, "sleep"},
+		"comment after control": {mariadb, "", database.MySQL, "SELECT 1 --\x7f ' \n , %s(1) -- '", "sleep"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			db := c.server.open(t, c.options)
+			s := database.New(database.Options{})
+			require.NoError(t, s.Register(database.Provider{Name: "main", DB: db, Dialect: c.dialect}))
+			r, err := s.Query(t.Context(), "", fmt.Sprintf(c.text, "abs"))
+			require.NoError(t, err)
+			require.Greater(t, len(r.Columns), 1, "the server calls the function")
+			_, err = s.Query(t.Context(), "", fmt.Sprintf(c.text, c.function))
+			require.ErrorIs(t, err, database.ErrRefused)
+		})
+	}
+}
