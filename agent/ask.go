@@ -85,26 +85,24 @@ func (a *Agent) Ask(ctx context.Context, req Request) (Response, error) {
 
 // open enters a request. It returns a nil ask when the answer is known already.
 func (a *Agent) open(req Request) (*ask, Response, error) {
-	a.mu.Lock()
+	s := a.asks
+	a.mu.Lock() // over all of it: the agent is neither saved nor stopped in between
+	defer a.mu.Unlock()
 	if a.state != active {
-		a.mu.Unlock()
 		return nil, Response{}, fmt.Errorf("agent %s: request %q: %w", a.id, req.ID, ErrStopped)
 	}
-	a.gen++
-	a.mu.Unlock()
-	s := a.asks
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if old := s.find(req.ID); old != nil {
 		if !old.restored {
-			s.mu.Unlock()
 			return nil, Response{}, fmt.Errorf("agent %s: request %q is open already: %w", a.id, req.ID, ErrDuplicate)
 		}
 		if !old.request.same(req) || old.answered && req.accept(old.response) != nil {
 			s.drop(old) // an answer to another question is none to this one
 		}
 	}
+	a.gen++
 	if old := s.restored(req); old != nil {
-		defer s.mu.Unlock()
 		if old.answered {
 			s.drop(old)
 			return nil, old.response, nil
@@ -119,7 +117,6 @@ func (a *Agent) open(req Request) (*ask, Response, error) {
 	req.Time = time.Now()
 	q := &ask{request: req, done: make(chan struct{})}
 	s.list = append(s.list, q)
-	s.mu.Unlock()
 	a.Emit(Asked{Request: req.public()})
 	return q, Response{}, nil
 }
@@ -150,25 +147,39 @@ func (a *Agent) Pending() []Request {
 
 // Answer answers a pending request. The first answer wins: a later one, like
 // one to a request that does not exist, fails with [ErrNotFound]. An answer
-// that does not fit the question fails and leaves the request open.
+// that does not fit the question fails and leaves the request open. Once the
+// agent stops it takes no answers and fails with [ErrStopped]: the request is
+// pending again after a restore.
 func (a *Agent) Answer(id string, resp Response) error {
+	q, err := a.answer(id, resp)
+	if err != nil {
+		return err
+	}
+	a.Emit(q.outcome())
+	return nil
+}
+
+func (a *Agent) answer(id string, resp Response) (*ask, error) {
 	s := a.asks
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	q := s.find(id)
 	if q == nil || q.answered {
-		s.mu.Unlock()
-		return fmt.Errorf("agent %s: no pending request %q: %w", a.id, id, ErrNotFound)
+		return nil, fmt.Errorf("agent %s: no pending request %q: %w", a.id, id, ErrNotFound)
+	}
+	if a.state != active {
+		return nil, fmt.Errorf("agent %s: answer to request %q: %w", a.id, id, ErrStopped)
 	}
 	if err := q.request.accept(resp); err != nil {
-		s.mu.Unlock()
-		return fmt.Errorf("agent %s: answer to request %q: %w", a.id, id, err)
+		return nil, fmt.Errorf("agent %s: answer to request %q: %w", a.id, id, err)
 	}
 	resp.TimedOut = false
 	s.settle(q, resp, nil)
-	s.mu.Unlock()
-	a.bump()
-	a.noteAnswer(q)
-	return nil
+	a.gen++
+	a.touch()
+	return q, nil
 }
 
 // settle ends q. One that nobody waits for stays until it is asked again. s.mu
@@ -190,13 +201,6 @@ func (q *ask) outcome() Answered {
 	return ev
 }
 
-func (a *Agent) noteAnswer(q *ask) {
-	a.Emit(q.outcome())
-	a.mu.Lock()
-	a.touch()
-	a.mu.Unlock()
-}
-
 // expire ends a request whose time is up.
 func (a *Agent) expire(q *ask) {
 	if q.request.Default == nil {
@@ -215,21 +219,25 @@ func (a *Agent) endAsk(q *ask, err error) { a.settle(q, Response{}, err) }
 // agent stops stays in the list, so that the last checkpoint has it.
 func (a *Agent) settle(q *ask, resp Response, err error) {
 	s := a.asks
+	a.mu.Lock()
 	s.mu.Lock()
-	if q.answered || q.err != nil {
-		s.mu.Unlock()
-		return
-	}
-	if errors.Is(err, ErrStopped) {
+	ended := false
+	switch {
+	case q.answered || q.err != nil:
+	case a.state != active && errors.Is(err, ErrStopped):
 		q.err = err
 		close(q.done)
-		s.mu.Unlock()
-		return
+	default:
+		s.settle(q, resp, err)
+		a.gen++
+		a.touch()
+		ended = true
 	}
-	s.settle(q, resp, err)
 	s.mu.Unlock()
-	a.bump()
-	a.noteAnswer(q)
+	a.mu.Unlock()
+	if ended {
+		a.Emit(q.outcome())
+	}
 }
 
 // cancelRequests ends the open requests of an input, or all when it is "".
@@ -244,5 +252,27 @@ func (a *Agent) cancelRequests(input string, cause error) {
 	a.asks.mu.Unlock()
 	for _, q := range mine {
 		a.endAsk(q, cause)
+	}
+}
+
+// endRestored ends the requests of an earlier life that an input, which has come
+// to its end, did not ask again.
+func (a *Agent) endRestored(input string) {
+	s := a.asks
+	s.mu.Lock()
+	var mine []*ask
+	for _, q := range slices.Clone(s.list) {
+		if !q.restored || q.request.Input != input {
+			continue
+		}
+		if q.answered {
+			s.drop(q)
+		} else {
+			mine = append(mine, q)
+		}
+	}
+	s.mu.Unlock()
+	for _, q := range mine {
+		a.endAsk(q, fmt.Errorf("agent %s: request %q: input %s ended without asking it again", a.id, q.request.ID, input))
 	}
 }

@@ -289,3 +289,106 @@ func TestCommands(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, strings.HasPrefix(help, "/echo (also /say)\nSays it."))
 }
+
+// A question that ended because its agent stops is open in the last checkpoint
+// only: an answer to the agent that was would be lost.
+func TestAnswersToAnAgentThatStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newManager(t, ManagerOptions{Store: &MemoryStore{}}, Type{Name: "test"})
+		a := spawn(t, m, SpawnOptions{ID: "a"})
+		for _, id := range []string{"p", "q"} {
+			go func() { _, _ = a.Ask(t.Context(), Request{ID: id, Kind: Confirm}) }()
+		}
+		require.NoError(t, a.Hook(OnStop, "slow", func(context.Context) error { time.Sleep(time.Second); return nil }))
+		synctest.Wait()
+		go func() { assert.NoError(t, a.Stop(t.Context())) }()
+		synctest.Wait()
+		require.ErrorIs(t, m.Answer("q", Response{Confirmed: true}), ErrStopped)
+		time.Sleep(time.Minute)
+		require.ErrorIs(t, a.Answer("q", Response{Confirmed: true}), ErrStopped)
+
+		b, err := m.Restore(t.Context(), "a")
+		require.NoError(t, err)
+		require.Len(t, b.Pending(), 2)
+		require.NoError(t, b.Stop(t.Context()))
+		require.ErrorIs(t, b.Answer("q", Response{Confirmed: true}), ErrStopped, "it came back, and nobody asked for it")
+		b, err = m.Restore(t.Context(), "a")
+		require.NoError(t, err)
+		require.NoError(t, b.Answer("q", Response{Confirmed: true}))
+		got, err := b.Ask(t.Context(), Request{ID: "q", Kind: Confirm})
+		require.NoError(t, err)
+		assert.True(t, got.Confirmed)
+	})
+}
+
+// A question is in every checkpoint that begins after it can be answered, and
+// ends with its agent whenever it was asked.
+func TestAsksThatRaceWithCheckpointsAndTheEnd(t *testing.T) {
+	store := &MemoryStore{}
+	m := newManager(t, ManagerOptions{Store: store}, Type{Name: "test"})
+	for i := range 300 {
+		a := spawn(t, m, SpawnOptions{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, err := a.Ask(context.Background(), Request{ID: "q", Kind: Confirm})
+			assert.ErrorIs(t, err, ErrStopped)
+		})
+		if i%2 == 0 {
+			for len(a.Pending()) == 0 {
+				_, err := a.Checkpoint(t.Context())
+				require.NoError(t, err)
+			}
+			info, err := a.Checkpoint(t.Context())
+			require.NoError(t, err)
+			saved, err := m.ReadCheckpoint(t.Context(), info.ID)
+			require.NoError(t, err)
+			require.Contains(t, string(saved.Slices[0].State), `"requests"`)
+		}
+		require.NoError(t, a.Stop(t.Context()))
+		wg.Wait()
+	}
+}
+
+// A question of an earlier life that its input did not ask again ends with it.
+func TestQuestionsEndWithTheirInput(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &MemoryStore{}
+		m := newManager(t, ManagerOptions{Store: store}, handle(func(ctx context.Context, a *Agent, in Input) error {
+			if in.Resumed {
+				return nil // on another way than before
+			}
+			_, err := a.Ask(ctx, Request{ID: "q" + in.ID, Kind: Confirm})
+			return err
+		}))
+		for _, discard := range []bool{false, true} {
+			for _, answered := range []bool{false, true} {
+				a := spawn(t, m, SpawnOptions{})
+				_, err := a.Submit(t.Context(), Input{ID: "i"})
+				require.NoError(t, err)
+				synctest.Wait()
+				require.NoError(t, a.Stop(t.Context()))
+				a, err = m.Restore(t.Context(), a.ID())
+				require.NoError(t, err)
+				require.Len(t, a.Pending(), 1)
+				if answered {
+					require.NoError(t, a.Answer("qi", Response{}))
+				}
+				if discard {
+					require.NoError(t, a.Discard("i", "not needed"))
+				} else {
+					r, err := a.Resume(t.Context(), "i")
+					require.NoError(t, err)
+					require.NoError(t, r.Wait(t.Context()))
+				}
+				synctest.Wait()
+				assert.Empty(t, a.Pending())
+				assert.Len(t, bodiesOf[Answered](events(a)), 1)
+				assert.True(t, a.Idle())
+				require.NoError(t, a.Stop(t.Context()))
+			}
+		}
+		for a := range m.RestoreUnfinished(t.Context()) {
+			assert.Fail(t, "nothing is unfinished", a.ID())
+		}
+	})
+}

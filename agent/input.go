@@ -319,6 +319,8 @@ func (a *Agent) Discard(inputID, reason string) error {
 		return fmt.Errorf("agent %s: discard input %q: %w", a.id, inputID, ErrNotFound)
 	}
 	ev := InputFinished{ID: inputID, State: Aborted, Error: reason}
+	a.endRestored(inputID)
+	a.bump()
 	a.Emit(ev)
 	a.m.stats.finished(ev)
 	if f := a.m.trace.InputFinished; f != nil {

@@ -279,6 +279,9 @@ func (a *Agent) finish(r *Run, state RunState, err error) {
 	r.folded = nil
 	r.mu.Unlock()
 
+	if state != Interrupted {
+		a.endRestored(r.input.ID)
+	}
 	a.mu.Lock()
 	if state == Interrupted {
 		a.interrupted = append(a.interrupted, r)
