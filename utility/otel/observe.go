@@ -95,15 +95,15 @@ func (o *Observer) ObserveQueue(name string, q interface {
 func (o *Observer) ObserveStats(g *stats.Group) (stop func() error, err error) {
 	gauge, err1 := o.meter.Float64ObservableGauge("tokenring.stats", metric.WithDescription("Numbers in the Stats of packages."))
 	return o.register(func(_ context.Context, to metric.Observer) error {
-		for name, v := range g.All() {
-			data, err := json.Marshal(v)
-			var tree any
-			if err == nil {
-				err = json.Unmarshal(data, &tree)
-			}
-			if err != nil {
-				continue // one that cannot be read must not hide the others
-			}
+		data, err := g.MarshalJSON() // in which what cannot be read hides nothing else
+		if err != nil {
+			return fmt.Errorf("otel: stats: %w", err)
+		}
+		var members map[string]any
+		if err := json.Unmarshal(data, &members); err != nil {
+			return fmt.Errorf("otel: stats: %w", err)
+		}
+		for name, tree := range members {
 			left := maxNumbers
 			walk(tree, "", &left, func(field string, n float64) {
 				to.ObserveFloat64(gauge, n, outcome{}.set(attribute.String("tokenring.stats.name", name), attribute.String("tokenring.stats.field", field)))

@@ -316,6 +316,7 @@ func TestProcessAndStats(t *testing.T) {
 	add("agents", func() any { return manager.Stats() })
 	add("registry", func() any { return registry.Stats{Items: 3, Waiting: map[string]int{"m": 2}} })
 	add("panics", func() any { panic("closed") })
+	add("panics as JSON", func() any { return panicky{} })
 	big := map[string]int{}
 	for i := range 1000 {
 		big[fmt.Sprint(i)] = 1
@@ -327,7 +328,12 @@ func TestProcessAndStats(t *testing.T) {
 	require.EqualValues(t, 2, b.count("tokenring.stats", "tokenring.stats.field", "waiting.m"))
 	require.EqualValues(t, 200, b.count("tokenring.stats", "tokenring.stats.name", "big"), "bounded")
 	require.Zero(t, b.count("tokenring.stats", "tokenring.stats.name", "panics"))
+	require.Zero(t, b.count("tokenring.stats", "tokenring.stats.name", "panics as JSON"))
 }
+
+type panicky struct{}
+
+func (panicky) MarshalJSON() ([]byte, error) { panic("no JSON") }
 
 func TestWhatIsPastNeedsASpan(t *testing.T) {
 	b := observe(t)
