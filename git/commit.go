@@ -211,13 +211,13 @@ func (s *Service) commitLocked(ctx context.Context, sc *scratch, opts CommitOpti
 	if err != nil {
 		return Commit{}, err
 	}
-	before := s.headFile()
-	if err := s.runCommit(ctx, sc, opts, addTrailers(message, trailers)); err != nil {
-		// A caller that gives up at the last moment may still have committed:
-		// then the index must follow.
-		if s.headFile() == before {
-			return Commit{}, err
-		}
+	before, err := s.headHash(ctx)
+	if err != nil {
+		return Commit{}, err
+	}
+	err = s.runCommit(ctx, sc, opts, addTrailers(message, trailers))
+	if err != nil && !s.committed(ctx, before, opts.Amend) {
+		return Commit{}, err
 	}
 	if err := lock.install(sc); err != nil {
 		return Commit{}, err

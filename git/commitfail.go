@@ -64,6 +64,27 @@ func (s *Service) commitError(ctx context.Context, sc *scratch, opts CommitOptio
 	return err
 }
 
+// committed reports whether HEAD is the commit that git was to make when it failed:
+// a caller that gives up at the last moment may still have committed, and then the
+// index must follow. A HEAD that somebody else has moved is no commit of ours.
+func (s *Service) committed(ctx context.Context, before string, amend bool) bool {
+	ctx = context.WithoutCancel(ctx)
+	head, err := s.head(ctx)
+	if err != nil || head == before {
+		return false
+	}
+	parents, err := s.line(ctx, "rev-parse", head+"^@")
+	if err != nil {
+		return false
+	}
+	if amend {
+		old, err := s.line(ctx, "rev-parse", before+"^@")
+		return err == nil && parents == old
+	}
+	first, _, _ := strings.Cut(parents, "\n")
+	return first == before
+}
+
 // signing reports whether it was the signature that failed. Of an SSH signature git
 // shows only what its program said.
 func (s *Service) signing(ctx context.Context, said string) bool {

@@ -56,21 +56,31 @@ func TestCancelStopsHooks(t *testing.T) {
 	before := r.status()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("the person left")
-	go func() {
-		tick := time.NewTicker(5 * time.Millisecond)
-		defer tick.Stop()
-		for range tick.C {
-			if _, err := os.Stat(ready); err == nil {
-				cancel(why)
-				return
-			}
-		}
-	}()
+	go whenThere(ready, func() { cancel(why) })
 	_, err := r.Commit(ctx, CommitOptions{Message: "m"})
 	require.ErrorIs(t, err, why)
 	require.ErrorIs(t, err, context.Canceled)
 	assert.Equal(t, before, r.status())
 	r.noScratchLeft()
+}
+
+// Who gives up when the commit exists has committed.
+func TestCancelAfterTheCommit(t *testing.T) {
+	t.Parallel()
+	for _, opts := range []CommitOptions{{Message: "m"}, {Message: "m", Paths: []string{"a.txt"}}, {Message: "m", Amend: true}} {
+		r := withCommit(t)
+		ready := r.path(".git/ready")
+		r.hook("post-commit", "touch "+ready+"; sleep 300")
+		r.file("a.txt", "x\n")
+		ctx, cancel := context.WithCancel(t.Context())
+		go whenThere(ready, cancel)
+		c, err := r.Commit(ctx, opts)
+		require.NoError(t, err)
+		assert.Equal(t, r.run("rev-parse", "HEAD"), c.Hash)
+		assert.Equal(t, "m", c.Message)
+		assert.Empty(t, r.status())
+		r.noScratchLeft()
+	}
 }
 
 // TestMain of a child: it commits and snapshots until it is killed, and says on

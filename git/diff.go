@@ -3,8 +3,11 @@ package git
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -310,6 +313,19 @@ func (s *Service) head(ctx context.Context) (string, error) {
 		return "", nil
 	}
 	return out, err
+}
+
+// headHash is head without a process, where HEAD and its branch are plain files.
+func (s *Service) headHash(ctx context.Context) (string, error) {
+	value, _ := os.ReadFile(filepath.Join(s.gitDir, "HEAD"))
+	if ref, ok := strings.CutPrefix(strings.TrimSpace(string(value)), "ref: "); ok {
+		value, _ = os.ReadFile(filepath.Join(s.commonDir, filepath.FromSlash(ref)))
+	}
+	name := strings.TrimSpace(string(value))
+	if raw, err := hex.DecodeString(name); err == nil && len(raw) == s.hashSize {
+		return name, nil
+	}
+	return s.head(ctx)
 }
 
 // emptyTree returns the hash of the tree without entries in the repository's

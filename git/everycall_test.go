@@ -113,16 +113,7 @@ func TestEveryCallEndsWithItsContext(t *testing.T) {
 			r.run("config", "filter.slow.clean", "touch "+ready+"; sleep 300")
 			later := time.Now().Add(time.Hour) // what git has to look at again
 			require.NoError(t, os.Chtimes(r.path("a.txt"), later, later))
-			go func() {
-				tick := time.NewTicker(5 * time.Millisecond)
-				defer tick.Stop()
-				for range tick.C {
-					if _, err := os.Stat(ready); err == nil {
-						cancel()
-						return
-					}
-				}
-			}()
+			go whenThere(ready, cancel)
 			call, ok := changes(r)[name]
 			if !ok {
 				call = reads(r)[name]

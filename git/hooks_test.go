@@ -28,6 +28,25 @@ func TestFailedCommitChangesNothing(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// A HEAD that another process moved while the commit failed is not the commit.
+func TestFailedCommitWhileHeadMoves(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		exit, want string
+		amend      bool
+	}{{"0", "cannot lock ref", false}, {"1", "refused by a hook", false}, {"1", "refused by a hook", true}} {
+		r := withCommit(t)
+		r.file("a.txt", "two\n")
+		r.run("commit", "-qam", "second")
+		r.hook("pre-commit", "git update-ref HEAD HEAD~1; exit "+c.exit)
+		r.file("a.txt", "three\n")
+		_, err := r.Commit(t.Context(), CommitOptions{Message: "third", Amend: c.amend})
+		require.ErrorContains(t, err, c.want)
+		assert.Equal(t, "MM a.txt", r.status())
+		r.noScratchLeft()
+	}
+}
+
 // Whatever a hook says, and wherever, is in the error, and its failure is not
 // taken for another one.
 func TestFailureOfEveryHookIsReported(t *testing.T) {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -244,20 +242,4 @@ func parseBlame(out string) ([]BlameLine, error) {
 		}
 	}
 	return lines, nil
-}
-
-// headFile reads what HEAD and its branch hold without running git: the value
-// changes with every commit. It is only compared with itself.
-func (s *Service) headFile() string {
-	head, _ := os.ReadFile(filepath.Join(s.gitDir, "HEAD"))
-	log, _ := os.Stat(filepath.Join(s.gitDir, "logs", "HEAD"))
-	state := string(head)
-	if log != nil {
-		state += fmt.Sprint(log.Size(), log.ModTime().UnixNano())
-	}
-	if ref, ok := strings.CutPrefix(strings.TrimSpace(string(head)), "ref: "); ok {
-		value, _ := os.ReadFile(filepath.Join(s.commonDir, filepath.FromSlash(ref)))
-		state += string(value)
-	}
-	return state
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -107,6 +108,18 @@ func (r *repo) hook(name, script string) {
 	dir := filepath.Join(r.GitDir(), "hooks")
 	require.NoError(r.t, os.MkdirAll(dir, 0o777))
 	require.NoError(r.t, os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o777))
+}
+
+// whenThere calls f once the file exists.
+func whenThere(file string, f func()) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for range tick.C {
+		if _, err := os.Stat(file); err == nil {
+			f()
+			return
+		}
+	}
 }
 
 // status is the short status as a person sees it, with each file.
