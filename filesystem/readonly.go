@@ -3,6 +3,7 @@ package filesystem
 import (
 	"context"
 	"io/fs"
+	"path"
 )
 
 // ReadOnly serves an fs.FS, such as an embed.FS or an archive, as a Provider
@@ -66,7 +67,11 @@ func (p *fsProvider) Lstat(ctx context.Context, name string) (fs.FileInfo, error
 	if err := p.check(ctx, "lstat", name); err != nil {
 		return nil, err
 	}
-	return fs.Lstat(p.fsys, name)
+	dir, err := p.resolve(path.Dir(name))
+	if err != nil {
+		return nil, err
+	}
+	return fs.Lstat(p.fsys, join(dir, path.Base(name)))
 }
 
 // ReadDir implements [Provider].

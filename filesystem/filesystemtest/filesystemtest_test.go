@@ -69,6 +69,11 @@ func TestReadOnlyDoesNotFollowSymlinksOut(t *testing.T) {
 	p := filesystem.ReadOnly(os.DirFS(dir))
 	_, err := p.Open(t.Context(), "out/secret")
 	assert.ErrorIs(t, err, filesystem.ErrOutsideRoot)
+	_, err = p.Lstat(t.Context(), "out/secret")
+	assert.ErrorIs(t, err, filesystem.ErrOutsideRoot)
+	info, err := p.Lstat(t.Context(), "out")
+	require.NoError(t, err)
+	assert.Equal(t, fs.ModeSymlink, info.Mode().Type())
 	assert.Equal(t, "beta\n", read(t, p, "in"))
 }
 
