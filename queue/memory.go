@@ -206,12 +206,14 @@ func (m *Memory) Redrive(ctx context.Context, ids ...string) (int, error) {
 		}
 		slices.SortFunc(nodes, func(a, b *node) int { return cmp.Compare(a.seq, b.seq) })
 	}
+	seen := map[*node]bool{}
 	for _, id := range ids {
 		n := m.find(id)
 		if n == nil || n.item.State != Dead {
 			return 0, fmt.Errorf("redrive %q: %w among the dead letters", id, ErrNotFound)
 		}
-		if !slices.Contains(nodes, n) {
+		if !seen[n] {
+			seen[n] = true
 			nodes = append(nodes, n)
 		}
 	}

@@ -253,7 +253,7 @@ func testDeadAndRedrive(t *testing.T, e Engine) {
 	_, err := q.Redrive(t.Context(), ids[1], "nobody")
 	require.ErrorIs(t, err, queue.ErrNotFound)
 	q.depth(queue.Depth{Dead: 3, Ready: 1})
-	n, err := q.Redrive(t.Context(), ids[1])
+	n, err := q.Redrive(t.Context(), ids[1], ids[1])
 	require.NoError(t, err)
 	assert.Equal(t, 1, n)
 	n, err = q.Redrive(t.Context())

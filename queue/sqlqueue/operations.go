@@ -3,7 +3,6 @@ package sqlqueue
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/tokenring-ai/tokenring-go/queue"
@@ -231,12 +230,14 @@ func (q *Queue) Redrive(ctx context.Context, ids ...string) (n int, err error) {
 		if len(ids) == 0 {
 			rows = b.all(b.st.Dead)
 		}
+		seen := map[int64]bool{}
 		for _, id := range ids {
 			r := b.find(id)
 			if r == nil || r.state != dead {
 				return true, fmt.Errorf("redrive %q: %w among the dead letters", id, queue.ErrNotFound)
 			}
-			if !slices.ContainsFunc(rows, func(o *row) bool { return o.seq == r.seq }) {
+			if !seen[r.seq] {
+				seen[r.seq] = true
 				rows = append(rows, r)
 			}
 		}
