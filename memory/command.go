@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Help describes the slash command.
@@ -25,8 +26,7 @@ func (s *Store) Help() string {
 // Command runs one command line, such as "add the build needs make", and
 // returns what to show.
 func (s *Store) Command(ctx context.Context, args string) (string, error) {
-	verb, rest, _ := strings.Cut(strings.TrimSpace(args), " ")
-	rest = strings.TrimSpace(rest)
+	verb, rest := cutWord(args)
 	fields := strings.Fields(rest)
 	if len(fields) == 0 {
 		switch verb {
@@ -46,7 +46,7 @@ func (s *Store) Command(ctx context.Context, args string) (string, error) {
 		}
 		return "added " + ids[0], nil
 	case "edit":
-		id, text, _ := strings.Cut(rest, " ")
+		id, text := cutWord(rest)
 		if err := s.Edit(id, func(it *Item) { it.Text = text }); err != nil {
 			return "", err
 		}
@@ -83,19 +83,20 @@ func (s *Store) Command(ctx context.Context, args string) (string, error) {
 }
 
 func (s *Store) spliceCommand(rest string) (string, error) {
-	parts := strings.SplitN(rest, " ", 3)
-	if len(parts) < 2 {
+	first, rest := cutWord(rest)
+	second, text := cutWord(rest)
+	if second == "" {
 		return "", errors.New("splice: want START and COUNT, as in: splice 0 1 the new text")
 	}
-	start, err1 := strconv.Atoi(parts[0])
-	count, err2 := strconv.Atoi(parts[1])
+	start, err1 := strconv.Atoi(first)
+	count, err2 := strconv.Atoi(second)
 	if err1 != nil || err2 != nil {
-		return "", fmt.Errorf("splice: START and COUNT are numbers, not %q and %q", parts[0], parts[1])
+		return "", fmt.Errorf("splice: START and COUNT are numbers, not %q and %q", first, second)
 	}
 	var items []Item
-	if len(parts) == 3 {
+	if text != "" {
 		it := Item{Source: "user"}
-		it.Text, it.Tags = cutTags(parts[2])
+		it.Text, it.Tags = cutTags(text)
 		items = append(items, it)
 	}
 	removed, err := s.Splice(start, count, items...)
@@ -103,6 +104,15 @@ func (s *Store) spliceCommand(rest string) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("removed %d, added %d", len(removed), len(items)), nil
+}
+
+// cutWord takes the first word off a text, and the white space around both.
+func cutWord(text string) (word, rest string) {
+	text = strings.TrimSpace(text)
+	if i := strings.IndexFunc(text, unicode.IsSpace); i >= 0 {
+		return text[:i], strings.TrimSpace(text[i:])
+	}
+	return text, ""
 }
 
 // cutTags takes the words that begin with # out of a text.

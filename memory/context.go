@@ -9,8 +9,8 @@ import (
 
 // Context yields what a model call should see of the store, in order: all items
 // or, when they exceed Options.ContextTokens, the pinned ones and the newest
-// that fit, after a line that says how many are missing. An empty store yields
-// nothing. Items for [AfterSystem] come before those for [BeforeInput]; a program
+// that fit, after a line that says how many are missing. One that exceeds the bound
+// alone is left out. An empty store yields nothing. Items for [AfterSystem] come before those for [BeforeInput]; a program
 // that can tell the places apart uses [Store.ContextAt].
 func (s *Store) Context(ctx context.Context) iter.Seq[string] {
 	return func(yield func(string) bool) {
@@ -34,7 +34,7 @@ func (s *Store) ContextAt(ctx context.Context, at Position) iter.Seq[string] {
 		items := s.snapshot()
 		shown := s.fitting(items)
 		if omitted := len(items) - len(shown); omitted > 0 && at == AfterSystem {
-			if !yield(fmt.Sprintf("(%d older memories are not shown; search for them if needed)", omitted)) {
+			if !yield(fmt.Sprintf("(memories not shown: %d; search for them if needed)", omitted)) {
 				return
 			}
 		}
@@ -66,7 +66,7 @@ func (s *Store) fitting(items []*entry) []*entry {
 				continue
 			}
 			if e.tokens > left {
-				if !pinned {
+				if !pinned && e.tokens <= s.opts.ContextTokens {
 					break // older ones would leave a gap
 				}
 				continue

@@ -189,7 +189,7 @@ func TestContext(t *testing.T) {
 	_, err = s.Add(memory.Item{Text: "bbbb"}, memory.Item{Text: "cccc"})
 	require.NoError(t, err)
 	require.NoError(t, s.Edit("m1", func(it *memory.Item) { it.Pinned = true }))
-	assert.Equal(t, []string{"(1 older memories are not shown; search for them if needed)", "bbbb", "cccc", "late"},
+	assert.Equal(t, []string{"(memories not shown: 1; search for them if needed)", "bbbb", "cccc", "late"},
 		slices.Collect(s.Context(t.Context())))
 	assert.Equal(t, []string{"late"}, slices.Collect(s.ContextAt(t.Context(), memory.BeforeInput)))
 	for range s.Context(t.Context()) {
@@ -204,6 +204,16 @@ func TestContext(t *testing.T) {
 	_, err = s.Add(memory.Item{Text: "somewhere", Position: "nowhere"})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"somewhere"}, slices.Collect(s.ContextAt(t.Context(), memory.AfterSystem)), "every item is shown")
+}
+
+// TestContextWithoutWhatIsTooLarge has items that no context could hold: they must not
+// hide those that it can.
+func TestContextWithoutWhatIsTooLarge(t *testing.T) {
+	s := with(t, memory.Options{ContextTokens: 3}, "too old", "aaaa", "bbbb", strings.Repeat("x", 100))
+	assert.Equal(t, []string{"(memories not shown: 2; search for them if needed)", "aaaa", "bbbb"}, slices.Collect(s.Context(t.Context())))
+	_, err := s.Add(memory.Item{Text: strings.Repeat("y", 100), Pinned: true})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"(memories not shown: 3; search for them if needed)", "aaaa", "bbbb"}, slices.Collect(s.Context(t.Context())))
 }
 
 func TestSearch(t *testing.T) {
@@ -389,6 +399,9 @@ func TestCommand(t *testing.T) {
 	run("stats", "2 memories, 0 pinned, 18 bytes, about 6 tokens; 3 added, 0 renewed, 0 evicted")
 	run("remove m3", "removed 1")
 	run("clear", "removed 1")
+	run("add\tone\nmore", "added m4")
+	run("edit m4\nof two\nlines", "changed m4")
+	run("splice  -1  1\ttext", "removed 1, added 1")
 	for _, bad := range []string{"nonsense", "add", "edit", "edit m9 x", "remove m9", "splice 1", "splice a b", "splice 7 0 x", "pin m9"} {
 		_, err := s.Command(t.Context(), bad)
 		require.Error(t, err, bad)

@@ -42,19 +42,20 @@ func (s *Store) UnmarshalJSON(data []byte) error {
 		return fmt.Errorf("restore memories: version %d, this program reads %d", st.Version, stateVersion)
 	}
 	seen := make(map[string]bool, len(st.Items))
+	items := make([]*entry, len(st.Items))
 	for i, it := range st.Items {
 		if it.ID == "" || seen[it.ID] || it.Text == "" {
 			return fmt.Errorf("restore memories: item %d of %d: ID %q is empty or twice there, or the text is empty", i+1, len(st.Items), it.ID)
 		}
 		seen[it.ID] = true
+		items[i] = &entry{Item: it, tokens: s.opts.Tokens(it.Text)}
 	}
 	s.mu.Lock()
 	defer s.unlock()
 	s.clear()
 	s.lastID = max(s.lastID, st.LastID)
-	for _, it := range st.Items {
-		e := &entry{Item: it, tokens: s.opts.Tokens(it.Text)}
-		s.items = append(s.items, e)
+	s.items = items
+	for _, e := range items {
 		s.index(e)
 	}
 	s.generation++

@@ -275,12 +275,14 @@ func (s *Store) Remove(ids ...string) error {
 		}
 		gone[e] = true
 	}
-	for e := range gone {
-		s.drop(e)
-		s.stats.Removed++
-		s.note(s.opts.Trace.Removed, e)
-	}
-	s.items = slices.DeleteFunc(s.items, func(e *entry) bool { return gone[e] })
+	s.items = slices.DeleteFunc(s.items, func(e *entry) bool {
+		if gone[e] {
+			s.drop(e)
+			s.stats.Removed++
+			s.note(s.opts.Trace.Removed, e)
+		}
+		return gone[e]
+	})
 	s.generation++
 	return nil
 }
