@@ -21,6 +21,10 @@ type Table struct {
 	// and put together from the catalogue for tables of PostgreSQL, which
 	// keeps none.
 	DDL string `json:"ddl,omitempty"`
+
+	// Problem says why something of it is missing, as when a view reads a table
+	// that is gone, or its definition is not for this user.
+	Problem string `json:"problem,omitempty"`
 }
 
 // FullName is the name with its schema, if it has one.
@@ -83,7 +87,8 @@ func (f SchemaFilter) match(t *Table) (bool, error) {
 }
 
 // Schema describes the tables and views that a provider's user may see, system
-// tables aside, in the order of their names. It is read anew each time.
+// tables aside, in the order of their names; for MySQL those of the database that
+// the connections are in. It is read anew each time.
 func (s *Service) Schema(ctx context.Context, provider string, filter SchemaFilter) ([]Table, error) {
 	p, err := s.provider(provider)
 	if err != nil {
@@ -218,17 +223,28 @@ func (t *Table) addIndexColumn(name, column string, unique bool) {
 // String renders a table as its definition, or as its columns where there is
 // none.
 func (t *Table) String() string {
+	var b strings.Builder
 	if t.DDL != "" {
-		var b strings.Builder
 		b.WriteString(strings.TrimRight(t.DDL, "; \n") + ";")
-		for _, i := range t.Indexes {
-			unique := ""
-			if i.Unique {
-				unique = "unique "
+	} else {
+		b.WriteString(t.Kind + " " + t.FullName())
+		if len(t.Columns) > 0 {
+			columns := make([]string, len(t.Columns))
+			for i, c := range t.Columns {
+				columns[i] = c.Name + " " + c.Type
 			}
-			fmt.Fprintf(&b, "\n-- %sindex %s (%s)", unique, i.Name, strings.Join(i.Columns, ", "))
+			b.WriteString(" (" + strings.Join(columns, ", ") + ")")
 		}
-		return b.String()
 	}
-	return t.Kind + " " + t.FullName()
+	for _, i := range t.Indexes {
+		unique := ""
+		if i.Unique {
+			unique = "unique "
+		}
+		fmt.Fprintf(&b, "\n-- %sindex %s (%s)", unique, i.Name, strings.Join(i.Columns, ", "))
+	}
+	if t.Problem != "" {
+		b.WriteString("\n-- " + strings.ReplaceAll(t.Problem, "\n", " "))
+	}
+	return b.String()
 }

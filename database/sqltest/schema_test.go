@@ -1,6 +1,7 @@
 package sqltest
 
 import (
+	"database/sql"
 	"strings"
 	"testing"
 
@@ -103,4 +104,56 @@ func TestDefinitions(t *testing.T) {
 			require.NoError(t, err, tables[0].DDL)
 		})
 	}
+}
+
+// TestOneProblemIsNotAll has a view and a virtual table that SQLite cannot describe,
+// and a view whose definition is not for the user.
+func TestOneProblemIsNotAll(t *testing.T) {
+	ask := func(t *testing.T, db *sql.DB, d database.Dialect) []database.Table {
+		s := database.New(database.Options{})
+		require.NoError(t, s.Register(database.Provider{Name: "main", DB: db, Dialect: d}))
+		tables, err := s.Schema(t.Context(), "", database.SchemaFilter{})
+		require.NoError(t, err)
+		return tables
+	}
+	t.Run("sqlite", func(t *testing.T) {
+		db := openSQLite(t)
+		db.SetMaxOpenConns(1)
+		for _, st := range []string{
+			"CREATE TABLE gone (a int)", "CREATE VIEW broken AS SELECT a FROM gone", "DROP TABLE gone", "CREATE TABLE whole (a int)", "PRAGMA writable_schema = ON",
+			"INSERT INTO sqlite_schema VALUES ('table', 'foreign_module', 'foreign_module', 0, 'CREATE VIRTUAL TABLE foreign_module USING no_such_module(a)')",
+			"PRAGMA writable_schema = RESET",
+		} {
+			_, err := db.Exec(st)
+			require.NoError(t, err, st)
+		}
+		tables := ask(t, db, database.SQLite)
+		require.Len(t, tables, 3)
+		assert.Contains(t, tables[0].Problem, "gone")
+		assert.Contains(t, tables[1].Problem, "no_such_module")
+		assert.Empty(t, tables[2].Problem)
+		assert.Len(t, tables[2].Columns, 1)
+		assert.Contains(t, tables[0].String(), "CREATE VIEW broken AS SELECT a FROM gone;\n-- ", "what is known is told")
+	})
+	t.Run("mariadb", func(t *testing.T) {
+		root := mariadb.open(t, "")
+		var name string
+		require.NoError(t, root.QueryRow("SELECT database()").Scan(&name))
+		for _, st := range []string{
+			"CREATE TABLE book (title varchar(9))", "CREATE VIEW recent AS SELECT title FROM book",
+			"CREATE USER reader@localhost", "GRANT SELECT ON " + name + ".* TO reader@localhost",
+		} {
+			_, err := root.Exec(st)
+			require.NoError(t, err, st)
+		}
+		db, err := sql.Open(mariadb.driver, strings.Replace(mariadb.dsn(mariadb.dir, name), "root@", "reader@", 1))
+		require.NoError(t, err)
+		defer db.Close()
+		tables := ask(t, db, database.MySQL)
+		require.Len(t, tables, 2)
+		assert.Contains(t, tables[0].DDL, "CREATE TABLE")
+		assert.Empty(t, tables[0].Problem)
+		assert.Contains(t, tables[1].Problem, "SHOW VIEW")
+		assert.Contains(t, tables[1].String(), "view recent (title varchar(9))\n-- ")
+	})
 }
