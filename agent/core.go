@@ -53,14 +53,18 @@ func (c coreSlice) MarshalJSON() ([]byte, error) {
 	a.mu.Lock()
 	add := func(r *Run) {
 		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.leaving && r.state != Interrupted {
+			return
+		}
 		// One that was interrupted is final here and goes on elsewhere.
-		if r.state == Interrupted || !r.state.Final() && !r.leaving {
+		if r.state == Interrupted || !r.state.Final() {
 			s.Inputs = append(s.Inputs, coreInput{r.input, r.phase, r.order})
 		}
-		folded := r.folded
-		r.mu.Unlock()
-		for _, f := range folded {
-			s.Inputs = append(s.Inputs, coreInput{f.input, phaseAccepted, f.order})
+		for _, f := range r.folded {
+			if !f.State().Final() {
+				s.Inputs = append(s.Inputs, coreInput{f.input, phaseAccepted, f.order})
+			}
 		}
 	}
 	for _, r := range a.interrupted {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -169,42 +170,34 @@ func (a *Agent) Submit(ctx context.Context, in Input) (*Run, error) {
 	in.Resumed = false
 	r := &Run{agent: a, input: in, done: make(chan struct{}), state: Queued, phase: phaseAccepted}
 	r.submittedWith(ctx)
-	if err := a.enqueue(r, false); err != nil {
-		return nil, err
-	}
-	return r, nil
-}
-
-// enqueue accepts r; resumed runs go to the front.
-func (a *Agent) enqueue(r *Run, front bool) error {
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	if a.state != active {
-		a.mu.Unlock()
-		return fmt.Errorf("agent %s: input %s: %w", a.id, r.input.ID, ErrStopped)
+		return nil, fmt.Errorf("agent %s: input %s: %w", a.id, in.ID, ErrStopped)
 	}
-	if a.findRun(r.input.ID) != nil {
-		a.mu.Unlock()
-		return fmt.Errorf("agent %s: input %s: %w", a.id, r.input.ID, ErrDuplicate)
+	if a.findRun(in.ID) != nil {
+		return nil, fmt.Errorf("agent %s: input %s: %w", a.id, in.ID, ErrDuplicate)
 	}
-	a.gen++
 	a.accepted++
 	r.order = a.accepted
-	if a.inputs != nil && !front && r.input.Text != "" {
-		a.inputs.add(r.input.Text)
+	if a.inputs != nil && in.Text != "" {
+		a.inputs.add(in.Text)
 	}
-	steer := r.input.Steer && a.current != nil && !front
-	if steer {
+	if in.Steer && a.current != nil {
 		a.steering = append(a.steering, r)
-	} else if front {
-		a.queue = append([]*Run{r}, a.queue...)
 	} else {
 		a.queue = append(a.queue, r)
 	}
-	// The event is logged under the lock: it precedes all others of this input.
+	a.received(r)
+	return r, nil
+}
+
+// received logs that an input was accepted and sees to it that it runs. a.mu is
+// held, so the event precedes all others of this input.
+func (a *Agent) received(r *Run) {
+	a.gen++
 	a.Emit(InputReceived{ID: r.input.ID, Text: r.input.Text, Source: r.input.Source, Resumed: r.input.Resumed})
 	a.startLoop()
-	a.mu.Unlock()
-	return nil
 }
 
 // findRun returns the unfinished run with that ID. a.mu is held.
@@ -287,34 +280,43 @@ func (a *Agent) Unfinished() []Input {
 	return inputs
 }
 
-// Resume runs an unfinished input, before all that wait. If it had begun,
-// Handle is called with Input.Resumed set; if Handle was through with it, only
-// what comes after it runs. A command runs again from its beginning. It fails
-// with [ErrNotFound] when the agent has no such input.
+// Resume runs an unfinished input, before all that were accepted after it. If it
+// had begun, Handle is called with Input.Resumed set; if Handle, or its command,
+// was through with it, only what comes after that runs. A command that was not
+// runs again from its beginning. Resume fails with [ErrNotFound] when the agent
+// has no such input.
 func (a *Agent) Resume(ctx context.Context, inputID string) (*Run, error) {
-	if err := ctx.Err(); err != nil {
+	if ctx.Err() != nil {
 		return nil, fmt.Errorf("agent %s: resume: %w", a.id, context.Cause(ctx))
+	}
+	// One lock for all of it: a checkpoint in between would not have the input.
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.state != active {
+		return nil, fmt.Errorf("agent %s: resume input %s: %w", a.id, inputID, ErrStopped)
 	}
 	old := a.takeInterrupted(inputID)
 	if old == nil {
 		return nil, fmt.Errorf("agent %s: resume input %q: %w", a.id, inputID, ErrNotFound)
 	}
-	r := &Run{agent: a, input: old.input, done: make(chan struct{}), state: Queued, phase: old.phase}
+	r := &Run{agent: a, input: old.input, done: make(chan struct{}), state: Queued, phase: old.phase, order: old.order}
 	r.input.Resumed = old.phase != phaseAccepted
 	r.submittedWith(ctx)
-	if err := a.enqueue(r, true); err != nil {
-		a.mu.Lock()
-		a.interrupted = append(a.interrupted, old)
-		a.mu.Unlock()
-		return nil, err
+	at := slices.IndexFunc(a.queue, func(other *Run) bool { return other.order > r.order })
+	if at < 0 {
+		at = len(a.queue)
 	}
+	a.queue = slices.Insert(a.queue, at, r)
+	a.received(r)
 	return r, nil
 }
 
 // Discard gives an unfinished input up; it ends as aborted. It fails with
 // [ErrNotFound] when the agent has no such input.
 func (a *Agent) Discard(inputID, reason string) error {
+	a.mu.Lock()
 	r := a.takeInterrupted(inputID)
+	a.mu.Unlock()
 	if r == nil {
 		return fmt.Errorf("agent %s: discard input %q: %w", a.id, inputID, ErrNotFound)
 	}
@@ -329,15 +331,14 @@ func (a *Agent) Discard(inputID, reason string) error {
 	return nil
 }
 
+// takeInterrupted takes an input off the list. a.mu is held.
 func (a *Agent) takeInterrupted(id string) *Run {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for i, r := range a.interrupted {
-		if r.input.ID == id {
-			a.interrupted = append(a.interrupted[:i:i], a.interrupted[i+1:]...)
-			a.gen++
-			return r
-		}
+	i := slices.IndexFunc(a.interrupted, func(r *Run) bool { return r.input.ID == id })
+	if i < 0 {
+		return nil
 	}
-	return nil
+	r := a.interrupted[i]
+	a.interrupted = slices.Delete(a.interrupted, i, i+1)
+	a.gen++
+	return r
 }

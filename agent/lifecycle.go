@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -78,29 +79,30 @@ func (a *Agent) stopIf(ctx context.Context, reason string, save bool, condition 
 	}
 	a.state = stopping
 	a.stopDone = make(chan struct{})
+	cause := fmt.Errorf("agent %s: %s: %w", a.id, reason, ErrStopped)
+	interrupted := fmt.Errorf("agent %s: %w: %w", a.id, ErrInterrupted, cause)
 	current := a.current
-	waiting := append(a.queue, a.steering...)
+	var ended []*Run
+	for _, r := range slices.Concat(a.queue, a.steering) {
+		ended = append(ended, a.conclude(r, Interrupted, interrupted)...)
+	}
 	a.queue, a.steering = nil, nil
 	children := append([]*Agent(nil), a.children...)
 	cancelIdle := a.cancelIdle
 	a.mu.Unlock()
 	defer close(a.stopDone)
+	a.tell(ended)
 
 	start := time.Now()
 	var errs []error
 	if len(children) > 0 {
 		errs = append(errs, stopAll(ctx, children, "parent stopped"))
 	}
-	cause := fmt.Errorf("agent %s: %s: %w", a.id, reason, ErrStopped)
-	interrupted := fmt.Errorf("agent %s: %w: %w", a.id, ErrInterrupted, cause)
 	if cancelIdle != nil {
 		cancelIdle(cause)
 	}
 	if current != nil {
 		current.interrupt(cause, interrupted)
-	}
-	for _, r := range waiting {
-		a.finish(r, Interrupted, interrupted)
 	}
 	a.cancelRequests("", cause)
 	if err := a.settleDown(ctx); err != nil {

@@ -175,39 +175,46 @@ func (a *Agent) work(ctx context.Context, r *Run) {
 	}
 	err := guard(func() error { return a.perform(ctx, r) })
 
-	r.mu.Lock()
-	aborted, late := r.abort, r.state.Final()
-	cancelled := r.cancelled
-	r.mu.Unlock()
-	if late {
+	if r.State().Final() {
 		a.m.logger.Warn("late result of an aborted input dropped", "agent", a.id, "input", r.input.ID, "error", err)
 		return
 	}
-	state := Done
-	switch {
-	case aborted != nil && (cancelled || errors.Is(err, ErrAborted)):
-		state, err = Aborted, aborted
-	case err != nil && errors.Is(context.Cause(ctx), ErrStopped):
-		state, err = Interrupted, fmt.Errorf("agent %s: input %s: %w: %w", a.id, r.input.ID, ErrInterrupted, err)
-	case err != nil:
-		state = Failed
+	state, err := a.outcome(ctx, r, err)
+	if state == Failed {
 		a.reportFailure(ctx, r, err)
 	}
 	if state == Done || state == Failed {
 		hookErr := a.runPoint(ctx, AfterInput)
-		if hookErr != nil && err == nil {
-			state, err = Failed, hookErr
-		}
-		// The input is finished in the checkpoint before anyone is told so.
-		if a.typ.AutoCheckpoint.AfterInput {
-			r.mu.Lock()
-			r.leaving = true
-			r.mu.Unlock()
-			a.bump()
-			a.autoCheckpoint(ctx)
+		if err == nil {
+			state, err = a.outcome(ctx, r, hookErr)
 		}
 	}
+	// The input is finished in the checkpoint before anyone is told so.
+	if a.typ.AutoCheckpoint.AfterInput && (state == Done || state == Failed) {
+		a.endRestored(r.input.ID)
+		r.mu.Lock()
+		r.leaving = true
+		r.mu.Unlock()
+		a.bump()
+		a.autoCheckpoint(ctx)
+	}
 	a.finish(r, state, err)
+}
+
+// outcome is what err, the end of r's work in ctx, makes of r.
+func (a *Agent) outcome(ctx context.Context, r *Run, err error) (RunState, error) {
+	r.mu.Lock()
+	aborted, cancelled := r.abort, r.cancelled
+	r.mu.Unlock()
+	switch {
+	case aborted != nil && (cancelled || errors.Is(err, ErrAborted)):
+		return Aborted, aborted
+	case err != nil && errors.Is(context.Cause(ctx), ErrStopped):
+		return Interrupted, fmt.Errorf("agent %s: input %s: %w: %w", a.id, r.input.ID, ErrInterrupted, err)
+	case err != nil:
+		return Failed, err
+	}
+	return Done, nil
 }
 
 // perform does what the input asks, with the hooks around it.
@@ -215,27 +222,18 @@ func (a *Agent) perform(ctx context.Context, r *Run) error {
 	if ctx.Err() != nil { // aborted before it began
 		return context.Cause(ctx)
 	}
-	if a.commands.routes(r.input.Text) {
-		out, err := a.RunCommand(ctx, r.input.Text)
-		if out != "" {
-			a.Emit(Output{Text: out})
-		}
-		return err
-	}
 	r.mu.Lock()
-	ph := r.phase
+	handled := r.phase == phaseHandled
 	r.mu.Unlock()
-	if ph != phaseHandled {
-		if err := a.runPoint(ctx, BeforeChat); err != nil {
-			return err
+	command := a.commands.routes(r.input.Text)
+	if !handled {
+		var err error
+		if command {
+			err = a.performCommand(ctx, r)
+		} else {
+			err = a.performChat(ctx, r)
 		}
-		if a.typ.Handle == nil {
-			return fmt.Errorf("agent %s: type %q handles no inputs, only commands: %w", a.id, a.typ.Name, errors.ErrUnsupported)
-		}
-		if err := a.typ.Handle(ctx, a, r.input); err != nil {
-			return err
-		}
-		if err := a.SafePoint(ctx); err != nil {
+		if err != nil {
 			return err
 		}
 		r.mu.Lock()
@@ -243,7 +241,31 @@ func (a *Agent) perform(ctx context.Context, r *Run) error {
 		r.mu.Unlock()
 		a.bump()
 	}
+	if command {
+		return nil
+	}
 	return a.runPoint(ctx, AfterChat)
+}
+
+func (a *Agent) performCommand(ctx context.Context, r *Run) error {
+	out, err := a.RunCommand(ctx, r.input.Text)
+	if out != "" {
+		a.Emit(Output{Text: out})
+	}
+	return err
+}
+
+func (a *Agent) performChat(ctx context.Context, r *Run) error {
+	if err := a.runPoint(ctx, BeforeChat); err != nil {
+		return err
+	}
+	if a.typ.Handle == nil {
+		return fmt.Errorf("agent %s: type %q handles no inputs, only commands: %w", a.id, a.typ.Name, errors.ErrUnsupported)
+	}
+	if err := a.typ.Handle(ctx, a, r.input); err != nil {
+		return err
+	}
+	return a.SafePoint(ctx)
 }
 
 func (a *Agent) reportFailure(ctx context.Context, r *Run, err error) {
@@ -257,48 +279,66 @@ func (a *Agent) reportFailure(ctx context.Context, r *Run, err error) {
 	_ = a.RunHooks(ctx, OnError) // reported by RunHooks; the failure stays the first one
 }
 
-// finish ends a run once; later calls do nothing.
+// finish ends a run, and those that were folded into it, once; later calls do
+// nothing.
 func (a *Agent) finish(r *Run, state RunState, err error) {
-	r.mu.Lock()
-	if r.state.Final() {
-		r.mu.Unlock()
-		return
-	}
-	r.state, r.err = state, err
-	var d time.Duration
-	if !r.started.IsZero() {
-		d = time.Since(r.started)
-	}
-	ev := InputFinished{ID: r.input.ID, State: state, Duration: d}
-	if err != nil {
-		ev.Error = err.Error()
-	}
-	r.finished, r.submitted = ev, nil
-	traced := r.traced
-	folded := r.folded
-	r.folded = nil
-	r.mu.Unlock()
-
 	if state != Interrupted {
 		a.endRestored(r.input.ID)
 	}
 	a.mu.Lock()
+	ended := a.conclude(r, state, err)
+	a.mu.Unlock()
+	a.tell(ended)
+}
+
+// conclude is finish without telling anyone but the log. a.mu is held all along,
+// so that a checkpoint finds every input that is not finished. The result is for
+// tell.
+func (a *Agent) conclude(r *Run, state RunState, err error) []*Run {
+	r.mu.Lock()
+	if r.state.Final() {
+		r.mu.Unlock()
+		return nil
+	}
+	r.state, r.err = state, err
+	r.finished = InputFinished{ID: r.input.ID, State: state}
+	if !r.started.IsZero() {
+		r.finished.Duration = time.Since(r.started)
+	}
+	if err != nil {
+		r.finished.Error = err.Error()
+	}
+	r.submitted = nil
+	folded := r.folded
+	r.folded = nil
+	ev := r.finished
+	r.mu.Unlock()
 	if state == Interrupted {
 		a.interrupted = append(a.interrupted, r)
 	}
 	a.gen++
 	a.Emit(ev)
-	a.mu.Unlock()
-	a.m.stats.finished(ev)
-	if traced != nil {
-		traced(ev)
-	}
-	if f := a.m.trace.InputFinished; f != nil {
-		f(a.id, ev)
-	}
-	close(r.done)
+	ended := []*Run{r}
 	for _, f := range folded {
-		a.finish(f, state, err)
+		ended = append(ended, a.conclude(f, state, err)...)
+	}
+	return ended
+}
+
+// tell tells of the ends of runs.
+func (a *Agent) tell(ended []*Run) {
+	for _, r := range ended {
+		r.mu.Lock()
+		ev, traced := r.finished, r.traced
+		r.mu.Unlock()
+		a.m.stats.finished(ev)
+		if traced != nil {
+			traced(ev)
+		}
+		if f := a.m.trace.InputFinished; f != nil {
+			f(a.id, ev)
+		}
+		close(r.done)
 	}
 }
 
