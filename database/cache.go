@@ -3,7 +3,6 @@ package database
 import (
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -14,9 +13,6 @@ import (
 type resultCache struct {
 	ttl     time.Duration
 	results *lru.Cache[cacheKey, cachedResult]
-
-	mu          sync.Mutex
-	generations map[*Provider]uint64 // raised by every write
 }
 
 // cacheKey holds its provider, so that no other can come to have the same address.
@@ -26,9 +22,9 @@ type cacheKey struct {
 }
 
 type cachedResult struct {
-	result     *Result
-	generation uint64
-	expires    time.Time
+	result  *Result
+	writes  uint64 // known.writes before the query
+	expires time.Time
 }
 
 func newResultCache(size int, ttl time.Duration) *resultCache {
@@ -36,13 +32,13 @@ func newResultCache(size int, ttl time.Duration) *resultCache {
 	if err != nil {
 		panic("database: " + err.Error()) // the size is positive
 	}
-	return &resultCache{ttl: ttl, results: results, generations: map[*Provider]uint64{}}
+	return &resultCache{ttl: ttl, results: results}
 }
 
-// get returns the key of a query, the provider's generation before it runs, and
-// the result if there is a good one.
-func (c *resultCache) get(p *Provider, sql string, args []any) (key cacheKey, generation uint64, r *Result) {
-	if c == nil {
+// get returns the key of a query, the provider's writes before it runs, and the
+// result if there is a good one.
+func (c *resultCache) get(p *Provider, sql string, args []any) (key cacheKey, writes uint64, r *Result) {
+	if c == nil || p.known == nil {
 		return cacheKey{}, 0, nil
 	}
 	var b strings.Builder
@@ -57,29 +53,24 @@ func (c *resultCache) get(p *Provider, sql string, args []any) (key cacheKey, ge
 		fmt.Fprintf(&b, " %d %s", len(text), text)
 	}
 	key = cacheKey{p, b.String()}
-	c.mu.Lock()
-	generation = c.generations[p]
-	c.mu.Unlock()
-	if hit, ok := c.results.Get(key); ok && hit.generation == generation && time.Now().Before(hit.expires) {
-		return key, generation, hit.result
+	writes = p.known.writes.Load()
+	if hit, ok := c.results.Get(key); ok && hit.writes == writes && time.Now().Before(hit.expires) {
+		return key, writes, hit.result
 	}
-	return key, generation, nil
+	return key, writes, nil
 }
 
 // put keeps a result unless a write came after the query began.
-func (c *resultCache) put(key cacheKey, generation uint64, r *Result) {
+func (c *resultCache) put(key cacheKey, writes uint64, r *Result) {
 	if c == nil || key.provider == nil {
 		return
 	}
-	c.results.Add(key, cachedResult{r, generation, time.Now().Add(c.ttl)})
+	c.results.Add(key, cachedResult{r, writes, time.Now().Add(c.ttl)})
 }
 
-// invalidate makes every cached result of a provider bad.
-func (c *resultCache) invalidate(p *Provider) {
-	if c == nil {
-		return
+// wrote makes every cached result of the provider bad.
+func (p *Provider) wrote() {
+	if p.known != nil {
+		p.known.writes.Add(1)
 	}
-	c.mu.Lock()
-	c.generations[p]++
-	c.mu.Unlock()
 }

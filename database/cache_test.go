@@ -12,42 +12,42 @@ import (
 func TestResultCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newResultCache(8, time.Minute)
-		p, other := &Provider{Name: "a"}, &Provider{Name: "a"}
+		p, other := &Provider{Name: "a", known: new(known)}, &Provider{Name: "a", known: new(known)}
 		keep := func(p *Provider, sql string, args ...any) *Result {
 			r := &Result{}
-			key, generation, known := c.get(p, sql, args)
-			require.Nil(t, known)
-			c.put(key, generation, r)
+			key, writes, hit := c.get(p, sql, args)
+			require.Nil(t, hit)
+			c.put(key, writes, r)
 			return r
 		}
-		known := func(p *Provider, sql string, args ...any) *Result {
+		cached := func(p *Provider, sql string, args ...any) *Result {
 			_, _, r := c.get(p, sql, args)
 			return r
 		}
 		kept := []*Result{keep(p, "a", int64(1)), keep(p, "a", "1"), keep(p, "a", []byte("1")), keep(p, "a", nil), keep(p, "a 1")}
-		for i, r := range []*Result{known(p, "a", int64(1)), known(p, "a", "1"), known(p, "a", []byte("1")), known(p, "a", nil), known(p, "a 1")} {
+		for i, r := range []*Result{cached(p, "a", int64(1)), cached(p, "a", "1"), cached(p, "a", []byte("1")), cached(p, "a", nil), cached(p, "a 1")} {
 			require.Same(t, kept[i], r, "%d", i)
 		}
-		require.Nil(t, known(p, "a", 1), "an int is no int64")
-		require.Nil(t, known(p, "a", 1.0))
-		require.Nil(t, known(p, "a"))
-		require.Nil(t, known(other, "a 1"), "a provider is not its name")
+		require.Nil(t, cached(p, "a", 1), "an int is no int64")
+		require.Nil(t, cached(p, "a", 1.0))
+		require.Nil(t, cached(p, "a"))
+		require.Nil(t, cached(other, "a 1"), "a provider is not its name")
 		type odd struct{ A *int }
 		keep(p, "b", odd{})
-		require.Nil(t, known(p, "b", odd{}), "what cannot be told apart is not kept")
+		require.Nil(t, cached(p, "b", odd{}), "what cannot be told apart is not kept")
 
-		key, generation, _ := c.get(p, "slow", nil)
-		c.invalidate(p)
-		c.put(key, generation, &Result{})
-		require.Nil(t, known(p, "slow"), "a write came after it began")
-		require.Nil(t, known(p, "a", int64(1)), "a write ends them all")
+		key, writes, _ := c.get(p, "slow", nil)
+		p.wrote()
+		c.put(key, writes, &Result{})
+		require.Nil(t, cached(p, "slow"), "a write came after it began")
+		require.Nil(t, cached(p, "a", int64(1)), "a write ends them all")
 
 		r := keep(p, "a", int64(1))
-		c.invalidate(other)
+		other.wrote()
 		time.Sleep(time.Minute - 1) // of the bubble's clock
-		require.Same(t, r, known(p, "a", int64(1)))
+		require.Same(t, r, cached(p, "a", int64(1)))
 		time.Sleep(time.Nanosecond)
-		require.Nil(t, known(p, "a", int64(1)), "its time is up")
+		require.Nil(t, cached(p, "a", int64(1)), "its time is up")
 		for i := range int64(100) {
 			keep(p, "c", i)
 		}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -31,6 +32,14 @@ type Provider struct {
 
 	// Pool sets limits on DB and ReadDB when the provider is registered.
 	Pool Pool
+
+	known *known // nil if it was not added by Service.Register
+}
+
+// known is what a service gets to know of a provider.
+type known struct {
+	writes    atomic.Uint64 // raised by each, which ends what is cached
+	queryOnly atomic.Int32  // of SQLite, see isQueryOnly; 0 is unknown
 }
 
 // Dialect is a kind of database.
@@ -81,6 +90,7 @@ func (s *Service) Register(p Provider) error {
 	case p.AllowWrites && p.DB == nil:
 		return fmt.Errorf("register database %q: writes are allowed but there is only a ReadDB", p.Name)
 	}
+	p.known = new(known)
 	if err := s.providers.Register(p.Name, &p); err != nil {
 		return err
 	}

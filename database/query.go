@@ -29,17 +29,17 @@ func (s *Service) Query(ctx context.Context, provider, query string, args ...any
 	return r, err
 }
 
-// query does the work of Query, and tells whether the result was known.
+// query does the work of Query, and tells whether the result was cached.
 func (s *Service) query(ctx context.Context, p *Provider, query string, args []any) (r *Result, cached bool, err error) {
 	st, err := s.checks.check(p.Dialect, query, false)
 	if err != nil {
 		s.refused.Add(1)
 		return nil, false, fmt.Errorf("query database %q: %w", p.Name, err)
 	}
-	key, generation, known := s.cache.get(p, st.sql, args)
-	if known != nil {
+	key, writes, hit := s.cache.get(p, st.sql, args)
+	if hit != nil {
 		s.cacheHits.Add(1)
-		return known, true, nil
+		return hit, true, nil
 	}
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
@@ -53,7 +53,7 @@ func (s *Service) query(ctx context.Context, p *Provider, query string, args []a
 		if r.Truncated != "" {
 			s.truncated.Add(1)
 		}
-		s.cache.put(key, generation, r)
+		s.cache.put(key, writes, r)
 	}
 	s.add(&s.queries, took, err)
 	return r, false, err
@@ -158,7 +158,7 @@ func (s *Service) execute(ctx context.Context, p *Provider, statement string, ar
 	defer cancel()
 	r, err := s.writing(ctx, p, st, args)
 	took := time.Since(start)
-	s.cache.invalidate(p) // also after an error: the commit may have arrived
+	p.wrote() // also after an error: the commit may have arrived
 	if err != nil {
 		err = s.explain(ctx, "execute on", p, took, err)
 	} else {

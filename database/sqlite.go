@@ -41,7 +41,7 @@ func (s *Service) readingSQLite(ctx context.Context, p *Provider, st checked, ar
 			_ = conn.Close() // says nothing new
 			done <- out
 		}()
-		out.result, out.err = s.queryOnly(ctx, conn, st, args)
+		out.result, out.err = s.queryOnly(ctx, p, conn, st, args)
 	})
 	select {
 	case out := <-done:
@@ -101,9 +101,9 @@ func growStack() byte {
 	return room[runtime.NumGoroutine()%len(room)]
 }
 
-// queryOnly sets a connection to query only while it is asked. SQLite has no
-// read-only transactions.
-func (s *Service) queryOnly(ctx context.Context, conn *sql.Conn, st checked, args []any) (result *Result, err error) {
+// queryOnly sets a connection to query only while it is asked, unless the program
+// has opened it so. SQLite has no read-only transactions.
+func (s *Service) queryOnly(ctx context.Context, p *Provider, conn *sql.Conn, st checked, args []any) (result *Result, err error) {
 	lost := conn.Raw(func(c any) error {
 		db, ok := c.(sqliteConn)
 		if !ok {
@@ -111,6 +111,14 @@ func (s *Service) queryOnly(ctx context.Context, conn *sql.Conn, st checked, arg
 		}
 		// The pragmas wait for nothing, so that the driver need not watch a context.
 		uncancelled := context.WithoutCancel(ctx)
+		already, failed := p.isQueryOnly(uncancelled, db)
+		if failed != nil {
+			return failed
+		}
+		if already {
+			result, err = s.step(ctx, db, st, args)
+			return nil
+		}
 		if _, err := db.ExecContext(uncancelled, "PRAGMA query_only = ON", nil); err != nil {
 			return err
 		}
@@ -124,6 +132,30 @@ func (s *Service) queryOnly(ctx context.Context, conn *sql.Conn, st checked, arg
 		err = lost
 	}
 	return result, err
+}
+
+// isQueryOnly reports whether the program's own connections to SQLite are query
+// only. They are taken to be alike.
+func (p *Provider) isQueryOnly(ctx context.Context, conn sqliteConn) (bool, error) {
+	const no, yes = 1, 2
+	if p.known != nil {
+		if is := p.known.queryOnly.Load(); is != 0 {
+			return is == yes, nil
+		}
+	}
+	unlimited := &Service{}
+	r, err := unlimited.step(ctx, conn, checked{sql: "PRAGMA query_only"}, nil)
+	if err != nil {
+		return false, err
+	}
+	is := int32(no)
+	if len(r.Rows) == 1 && r.Rows[0][0] == int64(1) {
+		is = yes
+	}
+	if p.known != nil {
+		p.known.queryOnly.Store(is)
+	}
+	return is == yes, nil
 }
 
 // sqliteConn is what a driver's connection must be able to do.

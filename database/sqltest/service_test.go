@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -159,6 +160,34 @@ func TestTraceAndStats(t *testing.T) {
 				TimedOut: 1, CacheHits: 1, Refused: 2, Truncated: 1,
 			}, st)
 		})
+	}
+}
+
+// TestQueryOnlyStays has a program that opened its database so that it cannot write.
+func TestQueryOnlyStays(t *testing.T) {
+	for _, limits := range []database.Options{{}, {MaxBytes: 1}} {
+		file := filepath.Join(t.TempDir(), "test.db")
+		writer, err := sql.Open("sqlite", file)
+		require.NoError(t, err)
+		defer writer.Close()
+		_, err = writer.Exec("CREATE TABLE t (a int)")
+		require.NoError(t, err)
+		reader, err := sql.Open("sqlite", "file:"+file+"?_pragma=query_only(1)")
+		require.NoError(t, err)
+		defer reader.Close()
+		s := database.New(limits)
+		require.NoError(t, s.Register(database.Provider{Name: "writer", DB: writer, Dialect: database.SQLite, Pool: database.Pool{MaxOpen: 1}}))
+		require.NoError(t, s.Register(database.Provider{Name: "reader", ReadDB: reader, Dialect: database.SQLite, Pool: database.Pool{MaxOpen: 1}}))
+		for range 3 {
+			for _, name := range []string{"writer", "reader"} {
+				_, err := s.Query(t.Context(), name, "SELECT a FROM t")
+				require.NoError(t, err)
+			}
+			_, err = writer.Exec("INSERT INTO t VALUES (1)")
+			require.NoError(t, err)
+			_, err = reader.Exec("INSERT INTO t VALUES (2)")
+			require.ErrorContains(t, err, "readonly")
+		}
 	}
 }
 
