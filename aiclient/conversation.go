@@ -95,8 +95,8 @@ func (c *Conversation) Send(ctx context.Context, text string) (*Turn, error) {
 // The Turn is never nil and holds what was done, also beside an error. The
 // error is nil when the model finished its answer or a stop condition of the
 // options said so. It is a [*StopError] when a limit, a budget, a loop or the
-// end of ctx stopped the turn, an [*APIError] when the model failed, and
-// [ErrBusy] when a turn was running. Errors of tools go to the model and never
+// end of ctx stopped the turn, an [*APIError] when the model failed or m holds
+// what no model takes, and [ErrBusy] when a turn was running. Errors of tools go to the model and never
 // end a turn.
 //
 // When ctx ends, SendMessage returns within 150 ms, even if a tool ignores its
@@ -107,6 +107,15 @@ func (c *Conversation) SendMessage(ctx context.Context, m Message) (t *Turn, err
 	}
 	if m.Role != RoleUser {
 		return &Turn{}, fmt.Errorf("message of role %q: only the user can speak next", m.Role)
+	}
+	v := validator{}
+	for i, p := range m.Parts {
+		v.part(m.Role, p, 0, i)
+	}
+	if len(v.errs) > 0 { // nobody would ever take a history with it
+		model := c.chat.Model()
+		return &Turn{}, &APIError{Provider: model.Provider, Model: model.ID, Class: ClassBadRequest,
+			Message: "the message cannot be sent", Err: errors.Join(v.errs...)}
 	}
 	r, err := c.begin(ctx)
 	if err != nil {

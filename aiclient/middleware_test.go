@@ -439,6 +439,35 @@ func TestAModelOfTextIsToldOfFiles(t *testing.T) {
 	}
 }
 
+// TestFilesThatAreRefused sends files that the model does not take, or nobody.
+// The user is told, and the conversation is not refused for ever.
+func TestFilesThatAreRefused(t *testing.T) {
+	model := replies()
+	spec := aiclient.ModelSpec{Provider: "p", ID: "m", Input: []string{}}
+	c := aiclient.NewConversation(aiclient.Wrap(model, aiclient.WithValidation(aiclient.Rules{}), aiclient.WithSpec(spec)), aiclient.ConversationOptions{})
+	for name, parts := range map[string][]aiclient.Part{
+		"nothing":        {{Kind: aiclient.KindFile}},
+		"an empty file":  {aiclient.Image("image/png", nil)},
+		"no type":        {aiclient.Image("", []byte("x"))},
+		"a call":         {aiclient.ToolCallPart(aiclient.ToolCall{ID: "1", Name: "x"})},
+		"an empty call":  {{Kind: aiclient.KindToolCall}},
+		"no kind at all": {{Text: "hi"}},
+	} {
+		_, err := c.SendMessage(t.Context(), aiclient.User("see", parts...))
+		require.ErrorIs(t, err, aiclient.ClassBadRequest, name)
+		assert.Empty(t, c.Messages(), "%s: what can never be sent does not become part of the history", name)
+	}
+	_, err := c.SendMessage(t.Context(), aiclient.User("see", aiclient.Image("image/png", []byte("x"))))
+	require.ErrorContains(t, err, "a file of type image/png; accepted are: none")
+	for range 2 {
+		turn, err := c.Send(t.Context(), "never mind")
+		require.NoError(t, err)
+		assert.Equal(t, "done", turn.Text)
+		assert.Equal(t, aiclient.Text("[a file of type image/png: this model takes text only]"), model.requests[0].Messages[0].Parts[1])
+	}
+	assert.Equal(t, aiclient.KindFile, c.Messages()[0].Parts[1].Kind, "the history keeps it, for another model")
+}
+
 func TestWithPrice(t *testing.T) {
 	price := aiclient.Price{Input: 1e6, Output: 2e6}
 	said := finish(aiclient.FinishStop)

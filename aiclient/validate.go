@@ -18,8 +18,9 @@ type Rules struct {
 
 	// Media are patterns of the media types that the user may send, such as
 	// "image/*", and URLs those of files that may be given by their URL. Nil
-	// means any, empty none. Adapters replace files of tool results that the
-	// provider does not take by a note, so that they end no conversation.
+	// means any, empty none. They are about the last message of the user: what
+	// the provider does not take of earlier ones, and of tool results, adapters
+	// replace by a note, so that no file ends a conversation.
 	Media, URLs []string
 
 	// MaxFile bounds the bytes of one file. 0 means no bound.
@@ -64,6 +65,15 @@ func (s ModelSpec) add(r Rules) Rules {
 
 func (s ModelSpec) textOnly() bool { return s.Input != nil && len(s.Input) == 0 }
 
+// lastUser returns the index of the last message of the user, -1 without one.
+func lastUser(messages []Message) int {
+	i := len(messages) - 1
+	for i >= 0 && messages[i].Role != RoleUser {
+		i--
+	}
+	return i
+}
+
 // Validate explains what of req cannot be sent: what no provider takes, such as
 // a tool call without a result, and what rules forbid. It joins all it finds.
 func Validate(req *Request, rules Rules) error {
@@ -83,6 +93,7 @@ func Validate(req *Request, rules Rules) error {
 
 type validator struct {
 	rules Rules
+	last  int // the last message of the user
 	errs  []error
 }
 
@@ -97,6 +108,7 @@ func (v *validator) history(messages []Message) {
 		return
 	}
 	said, something := false, false
+	v.last = lastUser(messages)
 	for i, m := range messages {
 		switch m.Role {
 		case RoleUser:
@@ -177,7 +189,7 @@ func (v *validator) part(role Role, p Part, i, j int) {
 			break
 		}
 		v.file(p.File, where)
-		if role == RoleUser {
+		if role == RoleUser && i == v.last {
 			v.accepted(p.File, where)
 		}
 	case KindReasoning, KindSource, KindOpaque:

@@ -59,6 +59,7 @@ func ConformChat(t *testing.T, c Conformance) {
 		{"Usage", suite.usage, false},
 		{"FinishReasons", suite.finishReasons, false},
 		{"Files", suite.files, false},
+		{"RefusedFiles", suite.refusedFiles, false},
 		{"RequestIsLeftAlone", suite.requestIsLeftAlone, false},
 		{"LastPartIsFinish", suite.lastPart, false},
 		{"Errors", suite.errors, c.NoHTTP},
@@ -351,6 +352,37 @@ func (s conformance) files(t *testing.T) {
 	resp, err := chat.Generate(t.Context(), req)
 	noError(t, err)
 	same(t, "files", "image/png", resp.Text())
+}
+
+// refusedFiles gives the model a file that it does not take. The user is told so,
+// and the conversation goes on behind it.
+func (s conformance) refusedFiles(t *testing.T) {
+	chat := s.New(t, func(r Request) Reply { return Text(strings.Join(r.Last().Files, " ") + r.LastUser()) })
+	if aiclient.RulesOf(chat).Media == nil {
+		return // it takes any, or does not say
+	}
+	req := ask("")
+	req.Messages = []aiclient.Message{aiclient.User("what is this?", aiclient.Image("application/x-unheard-of", []byte("?")))}
+	_, err := chat.Generate(t.Context(), req)
+	same(t, "class", aiclient.ClassBadRequest, aiclient.ClassOf(err))
+	if !strings.Contains(err.Error(), "application/x-unheard-of") {
+		t.Errorf("the error does not name the type: %v", err)
+	}
+	req.Messages = append(req.Messages, aiclient.User("never mind"))
+	s.both(t, func(r Request) Reply {
+		return Text(fmt.Sprintf("%d %s %t", len(r.Last().Files), r.Last().Text, strings.Contains(string(r.Body), "a file of type application/x-unheard-of")))
+	}, req, func(t *testing.T, _ aiclient.Chat, resp *aiclient.Response, err error) {
+		noError(t, err)
+		if !strings.HasPrefix(resp.Text(), "0 ") || !strings.Contains(resp.Text(), "never mind") {
+			t.Errorf("the last message did not arrive: %q", resp.Text())
+		}
+		if !s.NoHTTP && !strings.HasSuffix(resp.Text(), " true") {
+			t.Errorf("the model is not told of the file: %q", resp.Text())
+		}
+		if len(resp.Warnings) == 0 {
+			t.Error("there is no warning about the file")
+		}
+	})
 }
 
 func (s conformance) requestIsLeftAlone(t *testing.T) {

@@ -230,8 +230,9 @@ func (e *encoder) system() {
 }
 
 func (e *encoder) messages() error {
+	last := transport.LastUser(e.req.Messages)
 	for i, m := range e.req.Messages {
-		role, blocks, err := e.message(m)
+		role, blocks, err := e.message(m, i < last)
 		if err != nil {
 			return fmt.Errorf("message %d (%s): %w", i, m.Role, err)
 		}
@@ -276,7 +277,7 @@ func (e *encoder) mark(b *contentBlock, mark aiclient.CacheMark) {
 	e.marks = append(e.marks, b)
 }
 
-func (e *encoder) message(m aiclient.Message) (role string, blocks []*contentBlock, err error) {
+func (e *encoder) message(m aiclient.Message, earlier bool) (role string, blocks []*contentBlock, err error) {
 	role = "user"
 	if m.Role == aiclient.RoleAssistant {
 		role = "assistant"
@@ -295,8 +296,9 @@ func (e *encoder) message(m aiclient.Message) (role string, blocks []*contentBlo
 		case aiclient.KindFile:
 			if role == "assistant" {
 				e.warn("files that a model made are left out: %s takes files from the user only", e.chat.provider.name)
-			} else {
-				b, err = fileBlock(p.File)
+			} else if b, err = fileBlock(p.File); err != nil && earlier {
+				e.warn("an earlier message: %v", err)
+				b, err = &contentBlock{Type: "text", Text: transport.Unreadable(p.File)}, nil
 			}
 		case aiclient.KindToolCall:
 			b = &contentBlock{Type: "tool_use", ID: e.ids.Call(p.Call.ID), Name: transport.CallName(p.Call.Name), Input: p.Call.Input()}

@@ -69,6 +69,7 @@ func (c *chat) encodeMessages(out *chatRequest, req *aiclient.Request, warn func
 		}
 		out.Messages = append(out.Messages, m)
 	}
+	last := transport.LastUser(req.Messages)
 	for i, m := range req.Messages {
 		var err error
 		switch m.Role {
@@ -80,7 +81,7 @@ func (c *chat) encodeMessages(out *chatRequest, req *aiclient.Request, warn func
 			}
 		case aiclient.RoleUser:
 			var content any
-			if content, err = userContent(m.Parts); err == nil && len(m.Parts) > 0 {
+			if content, err = userContent(m.Parts, i < last, warn); err == nil && len(m.Parts) > 0 {
 				out.Messages = append(out.Messages, chatMessage{Role: "user", Content: content})
 			}
 		case aiclient.RoleTool:
@@ -214,7 +215,7 @@ func toolMessages(out *chatRequest, m aiclient.Message, ids *transport.CallIDs, 
 
 // userContent returns a string when the message is only text, which every
 // service understands, and a list of parts otherwise.
-func userContent(parts []aiclient.Part) (any, error) {
+func userContent(parts []aiclient.Part, earlier bool, warn func(string, ...any)) (any, error) {
 	if len(parts) == 1 && parts[0].Kind == aiclient.KindText {
 		return parts[0].Text, nil
 	}
@@ -226,7 +227,11 @@ func userContent(parts []aiclient.Part) (any, error) {
 		case aiclient.KindFile:
 			part, err := filePart(p.File)
 			if err != nil {
-				return nil, err
+				if !earlier {
+					return nil, err
+				}
+				warn("an earlier message: %v", err)
+				part = contentPart{Type: "text", Text: transport.Unreadable(p.File)}
 			}
 			out = append(out, part)
 		default:

@@ -140,6 +140,7 @@ func (e *responsesEncoder) input() error {
 	if text := e.req.SystemText(); text != "" {
 		e.add(map[string]any{"role": "developer", "content": text})
 	}
+	last := transport.LastUser(e.req.Messages)
 	for i, m := range e.req.Messages {
 		var err error
 		switch m.Role {
@@ -147,7 +148,7 @@ func (e *responsesEncoder) input() error {
 			e.add(map[string]any{"role": "developer", "content": m.Text()})
 		case aiclient.RoleUser:
 			var content []map[string]any
-			if content, err = inputContent(m.Parts); err == nil && len(content) > 0 {
+			if content, err = e.inputContent(m.Parts, i < last); err == nil && len(content) > 0 {
 				e.add(map[string]any{"role": "user", "content": content})
 			}
 		case aiclient.RoleAssistant:
@@ -226,7 +227,7 @@ func (e *responsesEncoder) results(m aiclient.Message) error {
 	return nil
 }
 
-func inputContent(parts []aiclient.Part) ([]map[string]any, error) {
+func (e *responsesEncoder) inputContent(parts []aiclient.Part, earlier bool) ([]map[string]any, error) {
 	content := make([]map[string]any, 0, len(parts))
 	for _, p := range parts {
 		switch p.Kind {
@@ -235,7 +236,11 @@ func inputContent(parts []aiclient.Part) ([]map[string]any, error) {
 		case aiclient.KindFile:
 			file, err := inputFile(p.File)
 			if err != nil {
-				return nil, err
+				if !earlier {
+					return nil, err
+				}
+				e.warn("an earlier message: %v", err)
+				file = map[string]any{"type": "input_text", "text": transport.Unreadable(p.File)}
 			}
 			content = append(content, file)
 		default:

@@ -33,8 +33,21 @@ func CheckParts(req *aiclient.Request) error {
 	return nil
 }
 
-// Unreadable stands for a file that a tool returned and the provider does not
-// take: the call has happened, and to refuse its result would end the conversation.
+// LastUser returns the index of the last message of the user, -1 without one. A
+// file of it that the provider does not take is an error. For one of an earlier
+// message [Unreadable] stands: the user has been told, or another model could read
+// it, and to refuse it for ever would end the conversation.
+func LastUser(messages []aiclient.Message) int {
+	i := len(messages) - 1
+	for i >= 0 && messages[i].Role != aiclient.RoleUser {
+		i--
+	}
+	return i
+}
+
+// Unreadable stands for a file that the provider does not take, of a tool's result
+// or of an earlier message: the call has happened, and to refuse its result would
+// end the conversation, too.
 func Unreadable(f *aiclient.File) string {
 	if f.MediaType == "" {
 		return "[a file that cannot be shown to this model]"
