@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -240,7 +241,7 @@ func (s *Service) switchBranch(ctx context.Context, name string, create bool, po
 			return nil, err
 		}
 		ctx := context.WithoutCancel(ctx)
-		if back := s.comeBack(ctx, *backup); back != nil {
+		if back := s.comeBack(ctx, *backup, "failed switch to "+name); back != nil {
 			return backup, errors.Join(err, back)
 		}
 		return nil, errors.Join(err, s.forget(ctx, *backup))
@@ -248,20 +249,28 @@ func (s *Service) switchBranch(ctx context.Context, name string, create bool, po
 	return backup, nil
 }
 
-// comeBack undoes setAside with the backup's own HEAD.
-func (s *Service) comeBack(ctx context.Context, backup Snapshot) error {
+// comeBack undoes what a call has changed since the backup, with HEAD where it was.
+// Somebody may have worked in the files meanwhile: then a snapshot keeps them.
+func (s *Service) comeBack(ctx context.Context, backup Snapshot, reason string) error {
 	lock, err := s.lockIndex(ctx)
 	if err != nil {
 		return err
 	}
 	defer lock.release()
-	sc, err := s.newScratch()
+	now, sc, err := s.save(ctx, reason, false)
 	if err != nil {
 		return err
 	}
 	defer sc.remove()
-	if err := s.bringBack(ctx, lock, sc, Snapshot{Commit: backup.Head, Head: backup.Head}, backup, nil); err != nil {
-		return fmt.Errorf("bring back what was set aside (backup %s holds it): %w", backup.ID, err)
+	if err := s.bringBack(ctx, lock, sc, now, backup, nil); err != nil {
+		return fmt.Errorf("bring back the state before (backup %s holds it): %w", backup.ID, err)
+	}
+	trees, err := s.line(ctx, "rev-parse", now.Commit+"^{tree}", backup.Head+"^{tree}", backup.Commit+"^{tree}")
+	if err != nil {
+		return err
+	}
+	if list := strings.Fields(trees); slices.Contains(list[1:], list[0]) {
+		return s.forget(ctx, now)
 	}
 	return nil
 }

@@ -2,7 +2,10 @@ package git
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -125,12 +128,16 @@ func (s *Service) merge(ctx context.Context, branch string, opts MergeOptions) (
 		return Merge{}, err
 	}
 	sc.remove()
-	if err := s.runMerge(ctx, branch, theirs, opts); err != nil {
-		return Merge{}, err
+	defer s.branches.forget()
+	after := context.WithoutCancel(ctx)
+	if err := s.runMerge(ctx, branch, theirs, opts); err != nil && !s.merged(after, ours, theirs) {
+		if back := s.unmerge(after, backup, ctx.Err() != nil); back != nil {
+			return Merge{Backup: &backup}, fmt.Errorf("%w; what it did could not be taken back (backup %s holds the state before): %w", err, backup.ID, back)
+		}
+		return Merge{}, errors.Join(err, s.forget(after, backup))
 	}
-	s.branches.forget()
 	m := Merge{Backup: &backup}
-	if m.Hash, err = s.head(ctx); err != nil {
+	if m.Hash, err = s.head(after); err != nil {
 		return m, err
 	}
 	m.FastForward = m.Hash == theirs
@@ -154,13 +161,7 @@ func (s *Service) runMerge(ctx context.Context, branch, theirs string, opts Merg
 		return nil
 	}
 	said := stderrOf(err)
-	// A hook, a signature or an unforeseen conflict stopped it half way.
-	conflicts, _ := s.unmerged(context.WithoutCancel(ctx), "")
-	if _, perr := s.git(ctx, call{args: []string{"rev-parse", "--verify", "--quiet", "MERGE_HEAD"}}); perr == nil {
-		if _, aerr := s.git(context.WithoutCancel(ctx), call{args: []string{"merge", "--abort"}, writes: true}); aerr != nil {
-			return fmt.Errorf("the merge stopped and could not be aborted: %w; %w", aerr, err)
-		}
-	}
+	conflicts, _ := s.unmerged(context.WithoutCancel(ctx), "") // that nobody foresaw
 	switch {
 	case len(conflicts) > 0:
 		unmade := &ConflictError{Branch: branch}
@@ -176,6 +177,34 @@ func (s *Service) runMerge(ctx context.Context, branch, theirs string, opts Merg
 		return fmt.Errorf("%w: %w", ErrHook, err)
 	}
 	return err
+}
+
+// merged reports whether HEAD is the merge, for a caller that gave up at the last
+// moment.
+func (s *Service) merged(ctx context.Context, ours, theirs string) bool {
+	head, err := s.head(ctx)
+	if err != nil || head == ours || head == theirs {
+		return err == nil && head == theirs
+	}
+	parents, err := s.line(ctx, "rev-parse", head+"^@")
+	return err == nil && parents == ours+"\n"+theirs
+}
+
+// unmerge takes back what a merge did before a hook, a signature, a conflict or,
+// when it was interrupted, the caller stopped it half way.
+func (s *Service) unmerge(ctx context.Context, backup Snapshot, interrupted bool) error {
+	if _, err := os.Lstat(filepath.Join(s.gitDir, "MERGE_HEAD")); err == nil {
+		_, err = s.git(ctx, call{args: []string{"merge", "--abort"}, writes: true})
+		return err
+	}
+	if !interrupted {
+		return nil
+	}
+	// git merge ended before it could note what it was doing.
+	for _, name := range []string{"MERGE_MSG", "MERGE_MODE", "AUTO_MERGE"} {
+		_ = os.Remove(filepath.Join(s.gitDir, name))
+	}
+	return s.comeBack(ctx, backup, "interrupted merge")
 }
 
 // mergedTree makes the merge in memory and returns its tree, or a

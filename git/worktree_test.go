@@ -1,6 +1,7 @@
 package git
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -115,6 +116,9 @@ func TestMergeWithWorkInTheWay(t *testing.T) {
 		require.ErrorIs(t, err, ErrLocalChanges)
 		assert.Equal(t, before, r.status())
 		assert.Equal(t, content, r.read(file))
+		backups, err := r.Backups(ctx)
+		require.NoError(t, err)
+		assert.Empty(t, backups, "nothing is in the way of Undo")
 	}
 	r.file("a.txt", "uncommitted\n")
 	unchanged("a.txt", "uncommitted\n")
@@ -137,6 +141,56 @@ func TestMergeWithWorkInTheWay(t *testing.T) {
 	_, err = r.Undo(ctx, m.Backup.ID)
 	require.NoError(t, err)
 	assert.Equal(t, "one\n", r.read("a.txt"))
+}
+
+// A merge that ends with its context changes nothing, or is made.
+func TestMergeEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	for _, hook := range []string{"pre-merge-commit", "prepare-commit-msg", "commit-msg", "post-merge"} {
+		t.Run(hook, func(t *testing.T) {
+			t.Parallel()
+			r := withCommit(t)
+			r.run("switch", "-qc", "other")
+			r.file("new.txt", "other\n")
+			require.NoError(t, os.Remove(r.path("a.txt")))
+			r.run("add", "-A")
+			r.run("commit", "-qm", "other")
+			r.run("switch", "-q", "main")
+			r.file("main.txt", "main\n")
+			r.run("add", "-A")
+			r.run("commit", "-qm", "main")
+			r.file("dir/b.txt", "uncommitted\n")
+			r.file("untracked.txt", "untracked\n")
+			before := r.state()
+			ready := r.path(".git/ready")
+			r.hook(hook, "echo during > during.txt; touch "+ready+"; sleep 300")
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			go whenThere(ready, cancel)
+			m, err := r.Merge(ctx, "other", MergeOptions{})
+			snapshots, serr := r.Snapshots(t.Context())
+			require.NoError(t, serr)
+			if hook == "post-merge" {
+				require.NoError(t, err)
+				assert.Equal(t, r.run("rev-parse", "HEAD"), m.Hash)
+				assert.Equal(t, " M dir/b.txt\n?? during.txt\n?? untracked.txt", r.status())
+			} else {
+				require.ErrorIs(t, err, context.Canceled)
+				if hook == "pre-merge-commit" { // git has not noted what it does
+					require.Len(t, snapshots, 1)
+					assert.Equal(t, "during", r.run("show", snapshots[0].Commit+":during.txt"))
+					r.run("update-ref", "-d", snapshots[0].ref())
+				} else {
+					require.NoError(t, os.Remove(r.path("during.txt")))
+				}
+				assert.Equal(t, before, r.state(), "no backup is left either")
+				for _, name := range []string{"MERGE_HEAD", "MERGE_MSG", "MERGE_MODE"} {
+					assert.NoFileExists(t, filepath.Join(r.GitDir(), name))
+				}
+			}
+			r.noScratchLeft()
+		})
+	}
 }
 
 func TestRemoveWorktreeKeepsWork(t *testing.T) {
