@@ -53,11 +53,10 @@ func newFileFilter(globs, types []string) (*fileFilter, error) {
 	}
 	f := &fileFilter{}
 	for _, g := range globs {
-		line := trimSpaces(g)
-		if _, ok := compileRule(line, false); !ok {
-			return nil, fmt.Errorf("search: the glob %q matches nothing: it is empty or malformed", g)
+		if compileRules([]byte(g), false) == nil {
+			return nil, fmt.Errorf("search: the glob %q matches nothing: it is empty, malformed or, with a # in front, a comment", g)
 		}
-		f.positive = f.positive || !strings.HasPrefix(line, "!")
+		f.positive = f.positive || !strings.HasPrefix(g, "!")
 	}
 	f.globs = compileRules([]byte(strings.Join(globs, "\n")), false)
 	var kinds []string

@@ -114,7 +114,7 @@ func compileQuery(q Query, fold bool) (*regexp.Regexp, error) {
 
 // noGroups makes the groups of a valid expression non-capturing.
 func noGroups(expr string) string {
-	re, err := syntax.Parse(expr, syntax.Perl)
+	re, err := syntax.Parse(expr, syntax.Perl&^syntax.OneLine) // '^' and '$' are about lines
 	if err != nil {
 		return expr
 	}
@@ -286,9 +286,12 @@ func (m *matcher) verify(line []byte) bool {
 // nextMatch finds the next match that may span lines and returns where its
 // lines begin and end.
 func (m *matcher) nextMatch(buf []byte, pos int) (start, end int, ok bool) {
-	at := m.re.FindIndex(buf[pos:])
+	at := m.re.FindSubmatchIndex(buf[pos:])
 	if at == nil {
 		return 0, 0, false
+	}
+	if m.word {
+		at = at[2:] // without what stands beside the word
 	}
 	from, to := pos+at[0], pos+at[1]
 	if to > from && buf[to-1] == '\n' {

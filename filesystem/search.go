@@ -169,7 +169,7 @@ func (s *Service) Search(ctx context.Context, q Query) (found *SearchResult, err
 
 // SearchStream yields files in which something was found, without limits and
 // as they are found, so in no particular order. What cannot be read is yielded
-// as an error and does not end the search.
+// as an error and does not end the search. When ctx ends, its error comes last.
 func (s *Service) SearchStream(ctx context.Context, q Query) iter.Seq2[FileMatch, error] {
 	return func(yield func(FileMatch, error) bool) {
 		q.MaxFiles, q.MaxMatches, q.MaxBytes = -1, -1, -1
@@ -199,11 +199,8 @@ func (s *Service) SearchStream(ctx context.Context, q Query) iter.Seq2[FileMatch
 		defer cancel()
 		group.Go(func() {
 			defer close(out)
-			if err := r.run(ctx); err != nil {
-				select {
-				case out <- item{err: err}:
-				case <-ctx.Done():
-				}
+			if err := r.run(ctx); err != nil && ctx.Err() == nil {
+				send(item{err: err})
 			}
 		})
 		for i := range out {
@@ -234,6 +231,8 @@ type searchRun struct {
 
 	workers []searchWorker
 	lines   atomic.Int64 // matching lines kept so far
+	bytes   atomic.Int64 // their text, as the limit counts it
+	around  atomic.Int64 // the text of lines around them
 	noLines atomic.Bool  // the result will be names, so no lines are kept
 }
 

@@ -28,11 +28,11 @@ type fileSearch struct {
 	run    *searchRun
 	state  *matchState
 	match  FileMatch
-	line   int  // number of the line at counted
-	keep   bool // lines are kept
-	after  int  // lines of context still to be shown behind the last match
-	shown  int  // number of the last line that was shown
-	before [][]byte
+	line   int         // number of the line at counted
+	keep   bool        // lines are kept
+	after  int         // lines of context still to be shown behind the last match
+	shown  int         // number of the last line that was shown
+	before []shownLine // the end of the chunk before
 
 	// Lines and their text are gathered in the worker's memory and copied to
 	// the result at once.
@@ -138,9 +138,7 @@ func (r *searchRun) search(worker int, f *nodeFile, path string) bool {
 				r.learned(w, fs.learn, false)
 			}
 		}
-		if !fs.chunk(buf[:end]) {
-			break
-		}
+		fs.chunk(buf[:end])
 		n := copy(w.buf[:cap(w.buf)], buf[end:])
 		buf = w.buf[:n]
 	}
@@ -175,9 +173,8 @@ func b2i(b bool) int {
 	return 0
 }
 
-// chunk searches whole lines. It returns false when nothing more needs to be
-// known about the file.
-func (fs *fileSearch) chunk(buf []byte) bool {
+// chunk searches whole lines.
+func (fs *fileSearch) chunk(buf []byte) {
 	r := fs.run
 	m := r.matcher
 	state := fs.state
@@ -189,24 +186,20 @@ func (fs *fileSearch) chunk(buf []byte) bool {
 		if !ok {
 			break
 		}
-		if fs.match.Count++; !fs.keep {
-			if r.q.Detail == DetailNames && r.q.MaxMatches == 1 {
-				return false
+		if fs.keep && r.collect {
+			if limit := matchesAllowed(r.q); limit >= 0 && r.lines.Add(1) > int64(limit) {
+				r.noLines.Store(true)
 			}
+			if r.noLines.Load() { // the result will show names only
+				fs.keep, fs.lines, fs.text, fs.ends = false, fs.lines[:0], fs.text[:0], fs.ends[:0]
+			}
+		}
+		if fs.match.Count++; !fs.keep {
 			pos = end + 1
 			if m.multiline {
 				fs.match.Count += bytes.Count(buf[start:end], newline)
 			}
 			continue
-		}
-		if r.collect {
-			if limit := matchesAllowed(r.q); limit >= 0 && r.lines.Add(1) > int64(limit) {
-				// The result will show names only.
-				r.noLines.Store(true)
-				fs.keep, fs.lines, fs.ends = false, fs.lines[:0], fs.ends[:0]
-				pos = end + 1
-				continue
-			}
 		}
 		if fs.after > 0 {
 			shownTo = fs.contextAfter(buf, shownTo, start, &counted)
@@ -221,7 +214,7 @@ func (fs *fileSearch) chunk(buf []byte) bool {
 			if i := bytes.IndexByte(buf[at:end], '\n'); i >= 0 {
 				stop = at + i
 			}
-			fs.add(buf[at:stop], fs.line, false)
+			fs.add(shown(buf[at:stop]), fs.line, false)
 			if at != start {
 				fs.match.Count++
 			}
@@ -241,26 +234,47 @@ func (fs *fileSearch) chunk(buf []byte) bool {
 	if r.q.Before > 0 && fs.keep {
 		fs.remember(buf)
 	}
-	return true
 }
 
 var newline = []byte{'\n'}
 
-// add keeps a line.
-func (fs *fileSearch) add(line []byte, number int, context bool) {
+// shownLine is what a result shows of a line.
+type shownLine struct {
+	text []byte
+	cut  int // bytes missing at its end
+}
+
+func shown(line []byte) shownLine {
 	line = bytes.TrimSuffix(line, []byte{'\r'})
-	l := Line{Number: number, Context: context}
-	if len(line) > maxShown {
-		l.Cut = len(line) - maxShown
-		line = line[:maxShown]
+	n := min(len(line), maxShown)
+	return shownLine{line[:n], len(line) - n}
+}
+
+// size is what the line counts for Query.MaxBytes.
+func (l shownLine) size() int { return len(l.text) + lineOverhead }
+
+// add keeps a line, unless there are more of its kind already than the result
+// may show, which drops them all then.
+func (fs *fileSearch) add(line shownLine, number int, context bool) {
+	fs.shown = number
+	r := fs.run
+	if limit := int64(r.q.MaxBytes); r.collect && limit >= 0 {
+		switch {
+		case !context && r.bytes.Add(int64(line.size())) > limit:
+			r.noLines.Store(true)
+		case context && r.around.Load() > limit:
+			return
+		case context:
+			r.around.Add(int64(line.size()))
+		}
 	}
-	if !context && fs.run.q.Spans {
-		l.Spans = fs.run.matcher.spans(line)
+	l := Line{Number: number, Context: context, Cut: line.cut}
+	if !context && r.q.Spans {
+		l.Spans = r.matcher.spans(line.text)
 	}
 	fs.lines = append(fs.lines, l)
-	fs.text = append(fs.text, line...)
+	fs.text = append(fs.text, line.text...)
 	fs.ends = append(fs.ends, len(fs.text))
-	fs.shown = number
 }
 
 // contextAfter shows lines from at on, up to limit and to the number wanted.
@@ -272,7 +286,7 @@ func (fs *fileSearch) contextAfter(buf []byte, at, limit int, counted *int) int 
 		if i := bytes.IndexByte(buf[at:], '\n'); i >= 0 {
 			end = at + i
 		}
-		fs.add(buf[at:end], fs.line, true)
+		fs.add(shown(buf[at:end]), fs.line, true)
 		fs.after--
 		at = min(end+1, len(buf))
 	}
@@ -299,22 +313,30 @@ func (fs *fileSearch) contextBefore(buf []byte, shownTo, start int, counted *int
 		fs.line += bytes.Count(buf[*counted:first], newline)
 		*counted = first
 		end := first + bytes.IndexByte(buf[first:start], '\n')
-		fs.add(buf[first:end], fs.line, true)
+		fs.add(shown(buf[first:end]), fs.line, true)
 		first = end + 1
 	}
 }
 
-// remember keeps the last lines of a chunk for the next one.
+// remember keeps the last lines of a chunk for the next one: as many as may be
+// shown, or more than the result may show, in which case it shows none.
 func (fs *fileSearch) remember(buf []byte) {
-	end := len(buf)
-	var last [][]byte
-	for len(last) < fs.run.q.Before && end > 0 {
+	q := &fs.run.q
+	size := 0
+	more := func(n int) bool { return n < q.Before && (q.MaxBytes < 0 || size <= q.MaxBytes) }
+	var last []shownLine
+	for end := len(buf); end > 0 && more(len(last)); {
 		start := bytes.LastIndexByte(buf[:end-1], '\n') + 1
-		last = append(last, bytes.Clone(bytes.TrimSuffix(buf[start:end], newline)))
+		line := shown(bytes.TrimSuffix(buf[start:end], newline))
+		line.text = bytes.Clone(line.text)
+		last = append(last, line)
+		size += line.size()
 		end = start
 	}
-	fs.before = fs.before[max(0, len(fs.before)-(fs.run.q.Before-len(last))):]
-	for i := len(last) - 1; i >= 0; i-- {
-		fs.before = append(fs.before, last[i])
+	for i := len(fs.before) - 1; i >= 0 && more(len(last)); i-- {
+		last = append(last, fs.before[i])
+		size += fs.before[i].size()
 	}
+	slices.Reverse(last)
+	fs.before = last
 }

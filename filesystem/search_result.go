@@ -31,9 +31,9 @@ func (r *searchRun) result() *SearchResult {
 	over := func(n, limit int) bool { return limit >= 0 && n > limit }
 	size := func() (n int) {
 		for _, f := range out.Files {
-			n += len(f.Path) + 8
+			n += len(f.Path) + lineOverhead
 			for _, l := range f.Lines {
-				n += len(l.Text) + 8
+				n += len(l.Text) + lineOverhead
 			}
 		}
 		return n
@@ -67,6 +67,10 @@ func (r *searchRun) result() *SearchResult {
 	}
 	return out
 }
+
+// lineOverhead is what a line or a name counts for Query.MaxBytes besides its
+// text.
+const lineOverhead = 8
 
 // matchesAllowed is the number of matching lines that a result may show.
 func matchesAllowed(q Query) int {

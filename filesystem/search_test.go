@@ -3,6 +3,7 @@ package filesystem
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -59,6 +60,8 @@ func TestSearch(t *testing.T) {
 		{"context merged", Query{Patterns: []string{"one", "four"}, Before: 1, After: 1, Dir: "a.txt"}, "a.txt:1:one two\na.txt-2-TWO three\na.txt-3-\na.txt:4:four\n"},
 		{"context apart", Query{Patterns: []string{"one", "four"}, After: 1, Dir: "a.txt"}, "a.txt:1:one two\na.txt-2-TWO three\n--\na.txt:4:four\n"},
 		{"multiline", Query{Patterns: []string{`three\s+four`}, Regexp: true, Multiline: true}, "a.txt:2:TWO three\na.txt:3:\na.txt:4:four\n"},
+		{"multiline, word", Query{Patterns: []string{`(?:^three|TWO)`}, Regexp: true, Word: true, Multiline: true}, "a.txt:2:TWO three\n"},
+		{"multiline, word at a line's begin", Query{Patterns: []string{`^four$`}, Regexp: true, Word: true, Multiline: true}, "a.txt:4:four\n"},
 		{"names", Query{Patterns: []string{"two"}, Detail: DetailNames, Dir: "b"}, "b/c.go (3)\n"},
 		{"nothing", Query{Patterns: []string{"nowhere"}}, "nothing found in 11 files"},
 	} {
@@ -66,7 +69,7 @@ func TestSearch(t *testing.T) {
 	}
 	for _, q := range []Query{
 		{}, {Patterns: []string{""}}, {Patterns: []string{"a\nb"}}, {Patterns: []string{"("}, Regexp: true},
-		{Patterns: []string{"x"}, Types: []string{"cobol"}}, {Patterns: []string{"x"}, Globs: []string{"["}},
+		{Patterns: []string{"x"}, Types: []string{"cobol"}}, {Patterns: []string{"x"}, Globs: []string{"["}}, {Patterns: []string{"x"}, Globs: []string{"#x"}},
 		{Patterns: []string{"x"}, Dir: "missing"}, {Patterns: []string{"x"}, Dir: "../x"},
 	} {
 		_, err := s.Search(t.Context(), q)
@@ -138,6 +141,38 @@ func TestSearchDegradesAndSaysSo(t *testing.T) {
 
 	r = in("f0*", Query{MaxBytes: 100})
 	assert.Equal(t, DetailNames, r.Detail)
+}
+
+// What surrounds a match is kept in memory only as far as a result may show it.
+func TestSearchKeepsLittleContext(t *testing.T) {
+	s := newTestService(t, Options{}, map[string]string{"big": strings.Repeat(strings.Repeat("y", 99)+"\n", 300_000) + "match\n"})
+	search := func(q Query) *SearchResult {
+		q.Patterns, q.Before, q.After, q.Workers = []string{"match"}, 1e9, 1e9, 1
+		r, err := s.Search(t.Context(), q)
+		require.NoError(t, err)
+		return r
+	}
+	search(Query{}) // takes its memory
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r := search(Query{})
+	runtime.ReadMemStats(&after)
+	assert.Equal(t, DetailMatches, r.Detail)
+	assert.Equal(t, "match", r.Files[0].Lines[0].Text)
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(16<<20), "of a file of 30 MB")
+	assert.Len(t, search(Query{MaxBytes: -1}).Files[0].Lines, 300_001)
+}
+
+func TestSearchCountsAllLinesOverTheLimit(t *testing.T) {
+	s := newTestService(t, Options{}, map[string]string{"f": strings.Repeat("begin\nend\n", 10), "g": "begin\nend\n"})
+	for limit := range 12 {
+		r, err := s.Search(t.Context(), Query{Patterns: []string{`begin\nend`}, Regexp: true, Multiline: true, MaxMatches: limit + 1, MaxBytes: 400})
+		require.NoError(t, err)
+		assert.Equal(t, 22, r.TotalMatches)
+		r, err = s.Search(t.Context(), Query{Patterns: []string{"begin"}, Detail: DetailNames, MaxMatches: limit + 1})
+		require.NoError(t, err)
+		assert.Equal(t, 11, r.TotalMatches)
+	}
 }
 
 func TestSearchAcrossChunks(t *testing.T) {
