@@ -8,6 +8,7 @@ import (
 	"strings"
 	stdtesting "testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -127,6 +128,29 @@ func TestJUnitResource(t *stdtesting.T) {
 	r = runShell(t, Shell{Command: "true", Dir: dir, JUnit: []string{"out/*.xml"}})
 	assert.Equal(t, Errored, r.Status, "success without a report proves nothing")
 	assert.Contains(t, r.Error, "no JUnit report")
+}
+
+func TestJUnitReportsInOddPlaces(t *stdtesting.T) {
+	for _, name := range []string{"[odd] *?", `back\slash`, "plain"} {
+		dir := filepath.Join(t.TempDir(), name)
+		require.NoError(t, os.MkdirAll(dir, 0o777))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "source.txt"), []byte(junitReport), 0o666))
+		r := runShell(t, Shell{Command: "cp source.txt r.xml; exit 1", Dir: dir, JUnit: []string{"*.xml"}})
+		assert.Equal(t, 4, r.Total, "%s: %s", name, r.Error)
+	}
+	// The clock of the file system is behind.
+	dir := t.TempDir()
+	began := time.Now().Truncate(time.Second)
+	file := filepath.Join(dir, "r.xml")
+	require.NoError(t, os.WriteFile(file, []byte(junitReport), 0o666))
+	require.NoError(t, os.Chtimes(file, began, began.Add(-9*time.Millisecond)))
+	list, err := readJUnit(dir, []string{"r.xml"}, began)
+	require.NoError(t, err)
+	assert.Equal(t, 4, list.total)
+
+	r := runShell(t, Shell{Command: "mkfifo r.xml", Dir: t.TempDir(), JUnit: []string{"*.xml"}})
+	assert.Equal(t, Errored, r.Status)
+	assert.Contains(t, r.Error, "not a regular file")
 }
 
 func TestGoJSON(t *stdtesting.T) {

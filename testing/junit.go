@@ -24,7 +24,7 @@ func readJUnit(dir string, patterns []string, began time.Time) (*caseList, error
 	found := 0
 	for _, pattern := range patterns {
 		if !filepath.IsAbs(pattern) {
-			pattern = filepath.Join(dir, pattern)
+			pattern = filepath.Join(literal(dir), pattern)
 		}
 		files, err := filepath.Glob(pattern)
 		if err != nil {
@@ -32,8 +32,9 @@ func readJUnit(dir string, patterns []string, began time.Time) (*caseList, error
 		}
 		for _, file := range files {
 			info, err := os.Stat(file)
-			// File systems may keep whole seconds only.
-			if err == nil && info.ModTime().Before(began.Truncate(time.Second)) {
+			// File systems may keep whole seconds only, of a clock that is a few
+			// milliseconds behind.
+			if err == nil && info.ModTime().Before(began.Add(-50*time.Millisecond).Truncate(time.Second)) {
 				continue
 			}
 			found++
@@ -48,7 +49,20 @@ func readJUnit(dir string, patterns []string, began time.Time) (*caseList, error
 	return list, errors.Join(errs...)
 }
 
+// literal makes a directory a pattern that matches it alone. Windows knows no
+// backslash in names.
+func literal(dir string) string {
+	if filepath.Separator == '/' {
+		dir = strings.ReplaceAll(dir, `\`, `\\`)
+	}
+	return strings.NewReplacer("*", "[*]", "?", "[?]", "[", "[[]").Replace(dir)
+}
+
 func readJUnitFile(file string, into *caseList) error {
+	// To open a named pipe could take for ever.
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("JUnit report %s: it is not a regular file", file)
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return fmt.Errorf("JUnit report: %w", err)
