@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -46,6 +47,7 @@ func (g GoTest) affected(ctx context.Context, changed []string) (packages []stri
 			byDir[p.Dir] = p.ImportPath
 		}
 	}
+	const sep = string(filepath.Separator)
 	hit := map[string]bool{}
 	for _, file := range changed {
 		switch filepath.Base(file) {
@@ -55,12 +57,14 @@ func (g GoTest) affected(ctx context.Context, changed []string) (packages []stri
 		if !filepath.IsAbs(file) {
 			file = filepath.Join(base, filepath.FromSlash(file))
 		}
+		// A file that is no Go source belongs to the nearest package above: testdata
+		// and embedded files do. A package that is not listed, or that is gone, has
+		// an importer that is not known.
 		owner := ""
-		// A file that is no Go source belongs to the nearest package above:
-		// testdata and embedded files do.
-		for dir := filepath.Dir(file); owner == ""; dir = filepath.Dir(dir) {
+		for dir := filepath.Dir(file); ; dir = filepath.Dir(dir) {
 			owner = byDir[dir]
-			if owner == "" && (dir == base || dir == filepath.Dir(dir)) {
+			testdata := strings.Contains(strings.TrimPrefix(dir, base)+sep, sep+"testdata"+sep)
+			if owner != "" || dir == base || dir == filepath.Dir(dir) || !testdata && (filepath.Ext(file) == ".go" || holdsGo(dir)) {
 				break
 			}
 		}
@@ -89,8 +93,36 @@ func (g GoTest) affected(ctx context.Context, changed []string) (packages []stri
 	return slices.Sorted(maps.Keys(affected)), false, nil
 }
 
+func holdsGo(dir string) bool {
+	entries, _ := os.ReadDir(dir)
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool { return filepath.Ext(e.Name()) == ".go" })
+}
+
+// buildFlags picks those of go test's arguments that decide which files and
+// imports a package has.
+func buildFlags(args []string) []string {
+	var flags []string
+	for i, arg := range args {
+		name, _, joined := strings.Cut(strings.TrimPrefix(arg, "-"), "=")
+		switch name = strings.TrimPrefix(name, "-"); {
+		case arg == name: // not a flag
+		case name == "args":
+			return flags
+		case name == "race", name == "msan", name == "asan":
+			flags = append(flags, arg)
+		case name == "tags", name == "mod", name == "modfile", name == "overlay":
+			flags = append(flags, arg)
+			if !joined && i+1 < len(args) {
+				flags = append(flags, args[i+1])
+			}
+		}
+	}
+	return flags
+}
+
 func (g GoTest) list(ctx context.Context) ([]goPackage, error) {
-	argv := append([]string{g.program(), "list", "-e", "-test", "-json=ImportPath,Dir,ForTest,Deps"}, g.packages()...)
+	argv := append([]string{g.program(), "list", "-e", "-test", "-json=ImportPath,Dir,ForTest,Deps"}, buildFlags(g.Args)...)
+	argv = append(argv, g.packages()...)
 	res, err := command.Run(ctx, argv, command.Options{Dir: g.Dir, Env: g.Env, InheritEnv: g.InheritEnv, MaxOutput: 64 << 20})
 	if err != nil {
 		return nil, fmt.Errorf("list packages: %w", err)
