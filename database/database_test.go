@@ -222,6 +222,16 @@ func TestResultRendering(t *testing.T) {
 		[9223372036854775807,18446744073709551615],["2026-01-02T03:04:05.000000006Z",1e+300]]}`, string(data))
 	assert.Contains(t, string(data), "18446744073709551615")
 	assert.Equal(t, "a | b", strings.Join(strings.Fields(strings.SplitN(r.String(), "\n", 2)[0]), " "))
+	for want, r := range map[string]*Result{
+		`{"affected":0}`:             {},
+		`{"affected":-1}`:            {Affected: -1},
+		`{"columns":[{"name":"a"}]}`: {Columns: []Column{{Name: "a"}}},
+		`{"affected":1,"rows":[[{"base64":"Yf8="}]],"columns":[{"name":"a"}]}`: {Columns: []Column{{Name: "a"}}, Rows: [][]Value{{"a\xff"}}, Affected: 1},
+	} {
+		data, err := json.Marshal(r)
+		require.NoError(t, err)
+		assert.JSONEq(t, want, string(data))
+	}
 	assert.Equal(t, "3 rows changed", (&Result{Affected: 3}).String())
 	assert.Equal(t, "done", (&Result{Affected: -1}).String())
 }
@@ -232,9 +242,12 @@ func TestToolsDeclareTheirEffects(t *testing.T) {
 	assert.Empty(t, tools[0].EffectsOf(nil))
 	effects := tools[2].EffectsOf(json.RawMessage(`{"database":"main","sql":"DELETE FROM t"}`))
 	assert.Equal(t, "main: DELETE FROM t", effects[0].Target)
-	preview, err := tools[2].Preview(t.Context(), json.RawMessage(`{"sql":"DELETE FROM t"}`))
+	preview, err := tools[2].Preview(t.Context(), json.RawMessage(`{"sql":"DELETE FROM t WHERE a = ? OR b = ?","args":[7,"x\n"]}`))
 	require.NoError(t, err)
-	assert.Equal(t, "DELETE FROM t", preview)
+	assert.Equal(t, "DELETE FROM t WHERE a = ? OR b = ?\n-- value 1: 7\n-- value 2: \"x\\n\"", preview)
 	_, err = tools[0].Call(t.Context(), json.RawMessage(`{"sql":"SELECT 1"}`))
 	require.ErrorContains(t, err, "none is registered")
+	s := New(Options{})
+	require.NoError(t, s.Register(Provider{Name: "main", DB: new(sql.DB), Dialect: SQLite, Pool: Pool{Keep: true}}))
+	assert.Equal(t, "main: DELETE FROM t", s.Tools()[2].EffectsOf(json.RawMessage(`{"sql":"DELETE FROM t"}`))[0].Target, "the only one is named")
 }

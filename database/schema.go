@@ -169,6 +169,10 @@ func (s *Service) Plan(ctx context.Context, provider, query string, args ...any)
 	if err != nil {
 		return "", err
 	}
+	if _, err := s.checks.check(p.Dialect, query, false); err != nil {
+		_, err := s.Query(ctx, p.Name, query, args...) // which refuses it: with EXPLAIN before it, ANALYZE would run it
+		return "", err
+	}
 	explain := "EXPLAIN "
 	if p.Dialect == SQLite {
 		explain = "EXPLAIN QUERY PLAN "
@@ -183,6 +187,9 @@ func (s *Service) Plan(ctx context.Context, provider, query string, args ...any)
 	var lines []string
 	for _, row := range r.Rows {
 		lines = append(lines, textValue(row[len(row)-1]))
+	}
+	if r.Truncated != "" {
+		lines = append(lines, r.more())
 	}
 	return strings.Join(lines, "\n"), nil
 }

@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -48,11 +49,17 @@ func (s *Service) Tools() []tool.Tool {
 				Effects: func(args json.RawMessage) []tool.Effect {
 					var in execute
 					_ = json.Unmarshal(args, &in) // what cannot be read is refused by the call
+					if p, err := s.provider(in.Database); err == nil {
+						in.Database = p.Name
+					}
 					return []tool.Effect{{Kind: tool.SQLWrite, Target: in.Database + ": " + in.SQL}}
 				},
 				Preview: func(_ context.Context, args json.RawMessage) (string, error) {
 					var in execute
 					err := json.Unmarshal(args, &in)
+					for i, v := range in.Args {
+						in.SQL += fmt.Sprintf("\n-- value %d: %s", i+1, v)
+					}
 					return in.SQL, err
 				},
 			}),
@@ -69,7 +76,7 @@ func resultText(r *Result, err error) (tool.Result, error) {
 	}
 	text := string(data)
 	if r.Truncated != "" {
-		text += "\n(cut by the limit of " + r.Truncated + "; narrow the query)"
+		text += "\n" + r.more()
 	}
 	return tool.Text(text), nil
 }

@@ -203,12 +203,17 @@ func sizeOf(v Value) int {
 }
 
 // jsonValue renders a value without loss: integers as numbers with all their
-// digits, binary data as {"base64": …}, and floats that JSON cannot say as
-// strings.
+// digits, binary data and text that is not UTF-8 as {"base64": …}, and floats that
+// JSON cannot say as strings.
 func jsonValue(v Value) any {
 	switch v := v.(type) {
 	case []byte:
 		return map[string]string{"base64": base64.StdEncoding.EncodeToString(v)}
+	case string:
+		if !utf8.ValidString(v) {
+			return jsonValue([]byte(v))
+		}
+		return v
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return fmt.Sprint(v)
@@ -245,9 +250,12 @@ func (r *Result) MarshalJSON() ([]byte, error) {
 		Columns      []Column `json:"columns,omitempty"`
 		Rows         [][]any  `json:"rows,omitempty"`
 		Truncated    string   `json:"truncated,omitempty"`
-		Affected     int64    `json:"affected,omitempty"`
+		Affected     *int64   `json:"affected,omitempty"`
 		LastInsertID int64    `json:"lastInsertId,omitempty"`
-	}{Columns: r.Columns, Truncated: r.Truncated, Affected: r.Affected, LastInsertID: r.LastInsertID}
+	}{Columns: r.Columns, Truncated: r.Truncated, LastInsertID: r.LastInsertID}
+	if len(r.Columns) == 0 || r.Affected != 0 { // a write that changed nothing says so
+		out.Affected = &r.Affected
+	}
 	for _, row := range r.Rows {
 		rendered := make([]any, len(row))
 		for i, v := range row {
@@ -311,12 +319,16 @@ func (r *Result) String() string {
 			b.WriteByte('\n')
 		}
 	}
-	b.WriteString("(" + countRows(int64(len(r.Rows))))
+	b.WriteString("(" + countRows(int64(len(r.Rows))) + ")")
 	if r.Truncated != "" {
-		fmt.Fprintf(&b, ", and more: cut by the limit of %s; narrow the query", r.Truncated)
+		b.WriteString("\n" + r.more())
 	}
-	b.WriteString(")")
 	return b.String()
+}
+
+// more says that there is more than the result has.
+func (r *Result) more() string {
+	return "(cut by the limit of " + r.Truncated + "; narrow the query)"
 }
 
 func countRows(n int64) string {

@@ -53,8 +53,15 @@ func TestSchemaAndPlan(t *testing.T) {
 			plan, err := s.Plan(t.Context(), "", "SELECT * FROM book WHERE year = 2021")
 			require.NoError(t, err)
 			assert.Contains(t, plan, "book")
-			_, err = s.Plan(t.Context(), "", "DELETE FROM book")
-			require.ErrorIs(t, err, database.ErrRefused)
+			for _, bad := range []string{"DELETE FROM book", "ANALYZE SELECT * FROM book", "(ANALYZE) SELECT * FROM book", ""} {
+				_, err = s.Plan(t.Context(), "", bad)
+				require.ErrorIs(t, err, database.ErrRefused, "%q: a plan runs nothing", bad)
+			}
+			short := database.New(database.Options{MaxRows: 1})
+			require.NoError(t, short.Register(database.Provider{Name: "main", DB: db, Dialect: e.dialect}))
+			plan, err = short.Plan(t.Context(), "", "SELECT title FROM book UNION SELECT name FROM author")
+			require.NoError(t, err)
+			assert.Contains(t, plan, "cut by the limit of rows")
 
 			text, err := s.Command(t.Context(), "tables main book")
 			require.NoError(t, err)
