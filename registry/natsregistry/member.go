@@ -151,9 +151,11 @@ func (m *Member[T]) remove(ctx context.Context) error {
 	m.revision = 0
 	m.forget(revision)
 	return again(ctx, func(ctx context.Context) error {
-		err := m.r.store().Delete(ctx, key(m.name), jetstream.LastRevision(revision))
-		if !conflict(err) {
-			return err
+		if revision = m.current(revision); revision != 0 {
+			err := m.r.store().Delete(ctx, key(m.name), jetstream.LastRevision(revision))
+			if !conflict(err) {
+				return err
+			}
 		}
 		now, err := m.r.read(ctx, m.name, revision)
 		switch {
@@ -251,10 +253,8 @@ func (m *Member[T]) write(ctx context.Context) error {
 		return err
 	}
 	kv := m.r.store()
+	m.revision = m.current(m.revision)
 	m.r.mu.Lock()
-	if m.anew != m.r.anew { // the bucket is another one, which counts from 1
-		m.anew, m.revision = m.r.anew, 0
-	}
 	known := max(m.revision, m.r.gone[m.name])
 	if h := m.r.heard[m.name]; h != nil {
 		known = max(known, h.revision)
@@ -282,6 +282,18 @@ func (m *Member[T]) write(ctx context.Context) error {
 	}
 	m.revision = revision
 	return m.r.put(m.name, revision, m.value, m.decoded)
+}
+
+// current returns a revision that was written, or 0 once the bucket is another one,
+// which counts from 1. It is the caller's turn.
+func (m *Member[T]) current(revision uint64) uint64 {
+	m.r.mu.Lock()
+	defer m.r.mu.Unlock()
+	if m.anew == m.r.anew {
+		return revision
+	}
+	m.anew = m.r.anew
+	return 0
 }
 
 func (m *Member[T]) writeAt(ctx context.Context, kv jetstream.KeyValue, data []byte, revision uint64) (uint64, error) {

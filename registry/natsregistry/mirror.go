@@ -31,12 +31,17 @@ func (r *Registry[T]) watchAgain(ctx context.Context) (w jetstream.KeyWatcher, e
 		if err != nil {
 			return err
 		}
+		status, err := led(kv.Status(try))
+		if err != nil {
+			return err
+		}
+		r.remade(status)
 		// The context of a watch is that of its whole life; only to begin must not
 		// take long.
 		life, cancel := context.WithCancel(r.ctx)
-		late := time.AfterFunc(tryTimeout, cancel)
+		inTime := context.AfterFunc(try, cancel)
 		begun, err := kv.WatchAll(life)
-		if !late.Stop() && err == nil {
+		if !inTime() && err == nil {
 			_ = begun.Stop()
 			err = context.DeadlineExceeded
 		} else if errors.Is(err, context.Canceled) && r.ctx.Err() == nil {
@@ -67,13 +72,14 @@ func (w watch) Stop() error {
 func (r *Registry[T]) replay(ctx context.Context, w jetstream.KeyWatcher) error {
 	for {
 		select {
-		case e := <-w.Updates():
+		case e, ok := <-w.Updates():
+			if !ok {
+				return errors.New("the watch has ended")
+			}
 			if e == nil {
 				return nil
 			}
 			r.take(storedAs(e))
-		case <-r.ctx.Done():
-			return ErrClosed
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -104,40 +110,46 @@ func (r *Registry[T]) listen(w jetstream.KeyWatcher) {
 	tick := time.NewTicker(r.opts.Heartbeat)
 	defer tick.Stop()
 	for {
+		var updates <-chan jetstream.KeyValueEntry
+		if w != nil {
+			updates = w.Updates()
+		}
 		lost := false
 		select {
 		case <-r.ctx.Done():
 			return
-		case e, ok := <-w.Updates():
+		case e, ok := <-updates:
 			if lost = !ok; e != nil {
 				r.take(storedAs(e))
 			}
 		case <-tick.C:
-			lost = r.sweep()
+			lost = r.sweep() || w == nil && !r.isDown()
 		}
 		if !lost {
 			continue
 		}
-		// A watch goes on by itself after most faults, but may take its time.
-		r.rewatched.Add(1)
+		// A watch goes on by itself after most faults, but may take its time. Where
+		// none can be begun, the next sweep tries again, so that sweeps go on.
 		stop(w)
+		try, cancel := context.WithTimeout(r.ctx, min(tryTimeout, max(r.opts.Heartbeat, time.Second)))
 		var err error
-		if w, err = r.watchAgain(r.ctx); err != nil {
-			if r.ctx.Err() != nil {
-				return
-			}
+		w, err = r.watchAgain(try)
+		cancel()
+		switch {
+		case err == nil:
+			r.rewatched.Add(1)
+		case r.ctx.Err() == nil:
 			r.opts.Logger.Error("natsregistry: watching again failed", "bucket", r.opts.Bucket, "error", err)
-			w = nothing{}
 		}
 	}
 }
 
-// nothing stands for a watch that could not be begun; the next sweep begins one.
-type nothing struct{}
-
-func (nothing) Updates() <-chan jetstream.KeyValueEntry { return nil }
-func (nothing) Stop() error                             { return nil }
-func (nothing) Error() <-chan error                     { return nil }
+// isDown reports whether the bucket was out of reach at the last sweep.
+func (r *Registry[T]) isDown() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.down.IsZero()
+}
 
 // sweep removes the members that are silent. It reports whether the watch must
 // begin anew because it may have missed something.

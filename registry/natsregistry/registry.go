@@ -199,8 +199,6 @@ func (r *Registry[T]) Close(ctx context.Context) error {
 
 // bucket opens the bucket or makes it.
 func (r *Registry[T]) bucket(ctx context.Context) (jetstream.KeyValue, error) {
-	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
-	defer cancel()
 	kv, err := r.js.KeyValue(ctx, r.opts.Bucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		// The servers forget entries by their own clock, so that the bucket does not
