@@ -24,6 +24,9 @@ import (
 	"github.com/tokenring-ai/tokenring-go/utility/command"
 )
 
+// soon is long before what sleeps here would end, on a busy machine, too.
+const soon = 40 * time.Second
+
 func TestRunReportsHowTheCommandEnded(t *testing.T) {
 	for _, c := range []struct {
 		name, line, stdout, stderr, signal, message string
@@ -113,14 +116,14 @@ func openFiles(t *testing.T) int {
 func TestTimeoutAndCancellation(t *testing.T) {
 	cause := errors.New("the user pressed escape")
 	t.Run("timeout", func(t *testing.T) {
-		res, err := command.Run(t.Context(), command.Shell("echo begun; exec sleep 60"), command.Options{Timeout: 100 * time.Millisecond})
+		res, err := command.Run(t.Context(), command.Shell("echo begun; exec sleep 60"), command.Options{Timeout: time.Second})
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Contains(t, err.Error(), "timed out after")
 		assert.True(t, res.TimedOut)
 		assert.False(t, res.Canceled)
 		assert.Equal(t, "SIGTERM", res.Signal)
 		assert.Equal(t, "begun\n", res.Stdout.String())
-		assert.Less(t, res.Duration, 2*time.Second)
+		assert.Less(t, res.Duration, soon)
 	})
 	t.Run("cancelled with a cause", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -171,7 +174,7 @@ func lifeline(t *testing.T) (path string, dead func() string) {
 		select {
 		case s := <-content:
 			return s
-		case <-time.After(10 * time.Second):
+		case <-time.After(soon):
 			t.Error("a process is still alive")
 			return ""
 		}
@@ -195,7 +198,7 @@ func TestGrandchildThatIgnoresSIGTERMIsKilled(t *testing.T) {
 			require.ErrorIs(t, err, context.Canceled)
 			assert.Equal(t, "alive\n", dead())
 			assert.Equal(t, "ready\n", res.Stdout.String())
-			assert.Less(t, res.Duration, 5*time.Second)
+			assert.Less(t, res.Duration, soon)
 		})
 	}
 }
@@ -211,7 +214,7 @@ func TestGrandchildThatHoldsThePipeDoesNotHangRun(t *testing.T) {
 	})
 	require.NoError(t, err)
 	assert.Equal(t, "holding\ndone\n", res.Stdout.String())
-	assert.Less(t, res.Duration, 5*time.Second)
+	assert.Less(t, res.Duration, soon)
 	dead()
 }
 
@@ -224,11 +227,12 @@ func TestProcessOutsideTheGroupThatHoldsThePipeDoesNotHangRun(t *testing.T) {
 	hold, release, err := os.Pipe()
 	require.NoError(t, err)
 	defer hold.Close()
-	res, err := command.Run(t.Context(), command.Shell(`exec 4<&0; setsid sh -c 'exec 3>"$LIFE"; cat <&4 >/dev/null; echo daemon >&3' & echo done`),
+	res, err := command.Run(t.Context(), command.Shell(`exec 4<&0; setsid sh -c 'exec 3>"$LIFE"; : >"$LIFE.open"; cat <&4 >/dev/null; echo daemon >&3' &
+		while [ ! -e "$LIFE.open" ]; do sleep 0.01; done; echo done`), // not before the daemon has left the group
 		command.Options{Env: []string{"LIFE=" + path}, KillDelay: 50 * time.Millisecond, Stdin: hold})
 	require.NoError(t, err)
 	assert.Equal(t, "done\n", res.Stdout.String())
-	assert.Less(t, res.Duration, 5*time.Second)
+	assert.Less(t, res.Duration, soon)
 	require.NoError(t, release.Close())
 	assert.Equal(t, "daemon\n", dead(), "what left the group outlives Run")
 }
@@ -252,7 +256,7 @@ func TestProcessOutsideTheGroupDoesNotHangACancelledRun(t *testing.T) {
 	select {
 	case err := <-ended:
 		require.ErrorIs(t, err, context.Canceled)
-	case <-time.After(10 * time.Second):
+	case <-time.After(soon):
 		t.Error("Run hangs")
 	}
 	require.NoError(t, release.Close())
@@ -286,14 +290,14 @@ func TestGoexitOfTheCallbackDoesNotHangRun(t *testing.T) {
 }
 
 func TestOutputOfStragglersIsKept(t *testing.T) {
-	res, err := command.Run(t.Context(), command.Shell("(sleep 0.1; echo late) & echo early"), command.Options{})
+	res, err := command.Run(t.Context(), command.Shell("(sleep 0.1; echo late) & echo early"), command.Options{KillDelay: soon})
 	require.NoError(t, err)
 	assert.Equal(t, "early\nlate\n", res.Stdout.String())
 }
 
 func TestStdin(t *testing.T) {
 	t.Run("none is the null device", func(t *testing.T) {
-		res, err := command.Run(t.Context(), []string{"cat"}, command.Options{Timeout: 10 * time.Second})
+		res, err := command.Run(t.Context(), []string{"cat"}, command.Options{Timeout: soon})
 		require.NoError(t, err)
 		assert.Empty(t, res.Stdout.String())
 	})
@@ -313,7 +317,7 @@ func TestStdin(t *testing.T) {
 		read, write := io.Pipe()
 		res, err := command.Run(t.Context(), []string{"true"}, command.Options{Stdin: read})
 		require.NoError(t, err)
-		assert.Less(t, res.Duration, 5*time.Second)
+		assert.Less(t, res.Duration, soon)
 		require.NoError(t, write.Close())
 	})
 }

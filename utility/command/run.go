@@ -307,19 +307,21 @@ func (r *runner) wait(ctx context.Context) (interrupted bool) {
 	killGroup(r.cmd)
 	r.waitErr = r.cmd.Wait() // reaps; the status is read from ProcessState
 
-	if !waitFor(r.outputDone, drainDelay) {
+	if waitFor(r.outputDone, drainDelay) {
+		closeAll(r.ends)
+	} else {
 		for _, end := range r.ends {
 			_ = end.SetReadDeadline(time.Now())
 		}
+		go func() {
+			// Where pipes have no deadlines a reader stays until the pipe ends.
+			<-r.outputDone
+			closeAll(r.ends)
+		}()
 	}
 	r.mu.Lock()
 	r.closed = true
 	r.mu.Unlock()
-	go func() {
-		// Where pipes have no deadlines a reader stays until the pipe ends.
-		<-r.outputDone
-		closeAll(r.ends)
-	}()
 	if r.stdinPipe != nil {
 		_ = r.stdinPipe.Close() // fails a Write that is blocked
 		waitFor(r.stdinDone, stdinDelay)
