@@ -115,8 +115,8 @@ func newBucket(perMinute int64) *bucket {
 	return &bucket{perMinute: float64(perMinute), level: float64(perMinute)}
 }
 
-// take removes n and returns how long to wait until the level is not below 0.
-// What is more than a minute's worth waits for a full bucket and no longer.
+// take removes n and returns how long to wait until so much was there. What is
+// more than a minute's worth waits for a full bucket and no longer.
 func (b *bucket) take(n int64) time.Duration {
 	if b.perMinute <= 0 {
 		return 0
@@ -128,11 +128,9 @@ func (b *bucket) take(n int64) time.Duration {
 		b.level = min(b.perMinute, b.level+now.Sub(b.at).Minutes()*b.perMinute)
 	}
 	b.at = now
+	short := min(float64(n), b.perMinute) - b.level
 	b.level -= float64(n)
-	if b.level >= 0 {
-		return 0
-	}
-	return time.Duration(-b.level / b.perMinute * float64(time.Minute))
+	return time.Duration(max(short, 0) / b.perMinute * float64(time.Minute))
 }
 
 // WithLogging returns a middleware that logs each request when it has ended: its

@@ -79,12 +79,29 @@ func TestRetry(t *testing.T) {
 	})
 	t.Run("cancel while waiting", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			ctx, cancel := context.WithCancel(t.Context())
-			time.AfterFunc(time.Second, cancel)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			time.AfterFunc(time.Second, func() { cancel(errors.New("ctrl-c")) })
 			began := time.Now()
 			_, err := aiclient.Wrap(flaky(1, slow), aiclient.WithRetry(aiclient.RetryOptions{})).Generate(ctx, hello())
 			require.ErrorIs(t, err, aiclient.ClassRateLimit)
+			require.ErrorIs(t, err, context.Canceled, "the caller must see what ended the wait")
+			require.ErrorContains(t, err, "ctrl-c")
 			assert.Equal(t, time.Second, time.Since(began))
+		})
+	})
+	t.Run("a day is too long", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			daily := apiError(aiclient.ClassRateLimit)
+			daily.RetryAfter = 24 * time.Hour
+			began := time.Now()
+			chat := aiclient.Wrap(flaky(1, daily), aiclient.WithRetry(aiclient.RetryOptions{}))
+			_, err := chat.Generate(t.Context(), hello())
+			require.ErrorIs(t, err, aiclient.ClassRateLimit)
+			assert.Zero(t, time.Since(began))
+			chat = aiclient.Wrap(flaky(1, daily), aiclient.WithRetry(aiclient.RetryOptions{MaxDelay: 24 * time.Hour}))
+			_, err = chat.Generate(t.Context(), hello())
+			require.NoError(t, err)
+			assert.Equal(t, 24*time.Hour, time.Since(began), "unless the program says so")
 		})
 	})
 }
@@ -140,6 +157,23 @@ func TestBalance(t *testing.T) {
 	assert.Len(t, c.requests, 1)
 	assert.Equal(t, 12, len(a.requests)+len(b.requests))
 	assert.InDelta(t, 6, len(a.requests), 3)
+}
+
+// TestBalanceAfterPanics has readers that panic. The Chat that they read is not
+// taken to be busy for ever.
+func TestBalanceAfterPanics(t *testing.T) {
+	a, b := replies(), replies()
+	chat := aiclient.Balance(aiclient.RouteOptions{}, a, b)
+	assert.Panics(t, func() {
+		for range chat.Stream(t.Context(), hello()) {
+			panic("reader")
+		}
+	})
+	for range 10 {
+		_, err := chat.Generate(t.Context(), hello())
+		require.NoError(t, err)
+	}
+	assert.InDelta(t, len(a.requests), len(b.requests), 2)
 }
 
 // slowChat answers after a delay and notices when it is cancelled.
@@ -299,6 +333,14 @@ func TestRateLimit(t *testing.T) {
 		defer cancel()
 		_, err := chat.Generate(ctx, hello())
 		require.ErrorIs(t, err, aiclient.ClassRateLimit)
+
+		chat = aiclient.Wrap(replies(), aiclient.WithRateLimit(aiclient.RateLimit{Tokens: 60}))
+		long := hello()
+		long.MaxTokens = 600
+		began = time.Now()
+		_, err = chat.Generate(t.Context(), long)
+		require.NoError(t, err)
+		assert.Zero(t, time.Since(began), "more than a minute's worth waits for a full bucket and no longer")
 	})
 }
 

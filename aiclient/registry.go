@@ -350,7 +350,7 @@ func (p *provider[C]) unlisted(ctx context.Context) []ModelStatus {
 	var out []ModelStatus
 	for id, status := range list {
 		if _, known := p.specs[id]; !known {
-			out = append(out, ModelStatus{Spec: ModelSpec{Provider: p.Name, ID: id, Name: id}, Status: status})
+			out = append(out, ModelStatus{Spec: specFor[C](p.Name, ModelSpec{ID: id, Name: id}), Status: status})
 		}
 	}
 	slices.SortFunc(out, func(a, b ModelStatus) int { return strings.Compare(a.Spec.ID, b.Spec.ID) })
@@ -381,6 +381,9 @@ func askAll[C any](ctx context.Context, providers []*provider[C]) {
 // says for each why.
 func (r *Registry[C]) First(ctx context.Context, names ...string) (C, error) {
 	var none C
+	if len(names) == 0 {
+		return none, errors.New("no names of models are given")
+	}
 	var providers []*provider[C]
 	var refused []error
 	type candidate struct {

@@ -3,6 +3,7 @@ package aiclient
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"math/rand/v2"
 	"time"
@@ -14,8 +15,9 @@ type RetryOptions struct {
 	Attempts int
 
 	// Delay is the wait before the second attempt; it doubles with each further
-	// one, up to MaxDelay, and is shortened at random by up to a quarter. 0
-	// means 500 ms and 30 s.
+	// one, up to MaxDelay, and is shortened at random by up to a quarter. An
+	// error that asks for a longer wait than MaxDelay ends the attempts. 0 means
+	// 500 ms and 1 minute.
 	Delay, MaxDelay time.Duration
 
 	// Retry decides which errors are worth another attempt. Nil means those
@@ -30,7 +32,7 @@ type RetryOptions struct {
 // came before the first part of the reply. What has been delivered is never
 // doubled: an error after it is passed on. It waits at least as long as the
 // provider asks, and gives up at once when that is beyond the deadline of the
-// context.
+// context or longer than MaxDelay.
 func WithRetry(opts RetryOptions) Middleware {
 	if opts.Attempts <= 0 {
 		opts.Attempts = 4
@@ -39,7 +41,7 @@ func WithRetry(opts RetryOptions) Middleware {
 		opts.Delay = 500 * time.Millisecond
 	}
 	if opts.MaxDelay <= 0 {
-		opts.MaxDelay = 30 * time.Second
+		opts.MaxDelay = time.Minute
 	}
 	if opts.Retry == nil {
 		opts.Retry = func(err error) bool { return ClassOf(err).Retryable() }
@@ -54,7 +56,7 @@ func WithRetry(opts RetryOptions) Middleware {
 						if err == nil {
 							return
 						}
-						if !opts.again(ctx, attempt, err) {
+						if err := opts.again(ctx, attempt, err); err != nil {
 							yield(Part{}, err)
 							return
 						}
@@ -64,7 +66,10 @@ func WithRetry(opts RetryOptions) Middleware {
 			generate: func(ctx context.Context, req *Request) (*Response, error) {
 				for attempt := 1; ; attempt++ {
 					r, err := next.Generate(withAttempt(ctx, attempt), req)
-					if err == nil || !opts.again(ctx, attempt, err) {
+					if err == nil {
+						return r, nil
+					}
+					if err := opts.again(ctx, attempt, err); err != nil {
 						return r, err
 					}
 				}
@@ -91,23 +96,30 @@ func Attempt(ctx context.Context) int {
 	return 1
 }
 
-// again waits for the next attempt and reports whether there is one.
-func (o *RetryOptions) again(ctx context.Context, attempt int, err error) bool {
+// again waits for the next attempt. It returns err, and why the wait ended, when
+// there is none.
+func (o *RetryOptions) again(ctx context.Context, attempt int, err error) error {
 	if attempt >= o.Attempts || ctx.Err() != nil || !o.Retry(err) {
-		return false
+		return err
 	}
 	wait := min(o.Delay<<min(attempt-1, 20), o.MaxDelay)
 	wait -= time.Duration(rand.Int64N(int64(wait)/4 + 1))
 	if api, ok := errors.AsType[*APIError](err); ok {
+		if api.RetryAfter > o.MaxDelay {
+			return err
+		}
 		wait = max(wait, api.RetryAfter)
 	}
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
-		return false
+		return err
 	}
 	if o.OnRetry != nil {
 		o.OnRetry(ctx, attempt, err, wait)
 	}
-	return sleep(ctx, wait)
+	if !sleep(ctx, wait) {
+		return fmt.Errorf("%w; while waiting to try again: %w", err, ended(ctx))
+	}
+	return nil
 }
 
 // sleep waits and reports whether ctx lasted.

@@ -102,9 +102,7 @@ func (r *route) each(ctx context.Context, try func(c Chat) error) error {
 	var errs []error
 	list := r.order()
 	for i, m := range list {
-		m.inFlight.Add(1)
-		err := try(m.chat)
-		m.inFlight.Add(-1)
+		err := m.try(try)
 		if err == nil {
 			m.ill.Store(0)
 			return nil
@@ -127,13 +125,19 @@ func (r *route) each(ctx context.Context, try func(c Chat) error) error {
 	return fmt.Errorf("%d models failed: %w", len(errs), errors.Join(errs...))
 }
 
+func (m *member) try(try func(c Chat) error) error {
+	m.inFlight.Add(1)
+	defer m.inFlight.Add(-1) // also when the reader panics
+	return try(m.chat)
+}
+
 func (m *member) mark(d time.Duration) {
 	if d > 0 {
 		m.ill.Store(time.Now().Add(d).UnixNano())
 	}
 }
 
-// Model returns the model that the next request would go to.
+// Model returns the first model that is not passed over now.
 func (r *route) Model() Model {
 	now := time.Now().UnixNano()
 	for _, m := range r.members {
@@ -274,7 +278,7 @@ func (h *hedge) race(ctx context.Context, req *Request) (*attempt, error) {
 				timer.Reset(h.delay)
 			}
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, ended(ctx)
 		}
 	}
 }

@@ -76,11 +76,16 @@ func (e *StopError) Unwrap() error { return e.Err }
 
 // aborted returns the error of a turn whose context ended.
 func aborted(ctx context.Context) error {
+	return &StopError{Reason: StopAborted, Err: ended(ctx)}
+}
+
+// ended says why ctx has ended.
+func ended(ctx context.Context) error {
 	err := ctx.Err()
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, err) {
 		err = fmt.Errorf("%w: %w", err, cause)
 	}
-	return &StopError{Reason: StopAborted, Err: err}
+	return err
 }
 
 // stopReason returns the reason that err stands for.
