@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // Help describes the slash command.
@@ -22,8 +23,7 @@ func (s *Service) Help() string {
 // Command runs one command line, such as "query main SELECT 1", and returns what
 // to show.
 func (s *Service) Command(ctx context.Context, args string) (string, error) {
-	verb, rest, _ := strings.Cut(strings.TrimSpace(args), " ")
-	rest = strings.TrimSpace(rest)
+	verb, rest := cutWord(strings.TrimSpace(args))
 	db, rest := s.cutProvider(rest)
 	switch verb {
 	case "", "list":
@@ -63,11 +63,20 @@ func (s *Service) Command(ctx context.Context, args string) (string, error) {
 
 // cutProvider takes the name of a database from the beginning of a line.
 func (s *Service) cutProvider(line string) (name, rest string) {
-	word, after, _ := strings.Cut(line, " ")
+	word, after := cutWord(line)
 	if _, ok := s.providers.Get(word); ok {
-		return word, strings.TrimSpace(after)
+		return word, after
 	}
 	return "", line
+}
+
+// cutWord splits a text after its first word; line breaks end words too.
+func cutWord(text string) (word, rest string) {
+	i := strings.IndexFunc(text, unicode.IsSpace)
+	if i < 0 {
+		return text, ""
+	}
+	return text[:i], strings.TrimSpace(text[i:])
 }
 
 func (s *Service) statsText() string {

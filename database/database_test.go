@@ -73,6 +73,8 @@ func TestCheck(t *testing.T) {
 		{"DESCRIBE REPLACE t", false, nil},
 		{"SELECT load_file('/etc/passwd')", false, []Dialect{SQLite, Postgres}},
 		{"SELECT sleep /* */ (100)", false, []Dialect{SQLite, Postgres}},
+		{"SELECT spider_direct_sql('DROP TABLE t', '', '')", false, []Dialect{SQLite, Postgres}},
+		{"SELECT version_tokens_lock_exclusive('a', 1)", false, []Dialect{SQLite, Postgres}},
 		{"SELECT a INTO DUMPFILE '/x' FROM t", false, nil},
 		// Strings that one setting of the server ends earlier than another.
 		{"SELECT E'a'\n'\\'' , '\\' , pg_read_file('/etc/passwd') --'", false, []Dialect{SQLite, MySQL}},

@@ -292,6 +292,14 @@ func (d Dialect) harmful(name string) bool {
 		}
 		return slices.Contains([]string{"SET_CONFIG", "SETVAL", "NEXTVAL", "SETSEED", "LOREAD", "LOWRITE", "TXID_CURRENT", "PG_CURRENT_XACT_ID"}, name)
 	case MySQL:
+		for _, prefix := range [...]string{
+			// of replication, and of plugins that come with the servers
+			"ASYNCHRONOUS_CONNECTION_FAILOVER_", "GROUP_REPLICATION_", "KEYRING_KEY_", "SERVICE_GET_", "SERVICE_RELEASE_", "VERSION_TOKENS_", "AUDIT_LOG_", "SPIDER_",
+		} {
+			if strings.HasPrefix(name, prefix) {
+				return true
+			}
+		}
 		return slices.Contains([]string{"LOAD_FILE", "SLEEP", "BENCHMARK", "GET_LOCK", "RELEASE_LOCK", "RELEASE_ALL_LOCKS",
 			"NEXTVAL", "SETVAL", "MASTER_POS_WAIT", "SOURCE_POS_WAIT", "MASTER_GTID_WAIT", "WAIT_UNTIL_SQL_THREAD_AFTER_GTIDS", "WAIT_FOR_EXECUTED_GTID_SET", "SYS_EXEC", "SYS_EVAL", "SYS_SET"}, name)
 	default:

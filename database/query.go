@@ -117,12 +117,19 @@ func (s *Service) run(ctx context.Context, r runner, st checked, args []any, cut
 	return s.collect(rows, cut)
 }
 
-// explain makes an error say what was tried and what to do.
+// explain makes an error say what was tried and what to do. After the end of the
+// context it is the context's error and its cause, whatever the driver says.
 func (s *Service) explain(ctx context.Context, what string, p *Provider, took time.Duration, err error) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		if !errors.Is(err, context.DeadlineExceeded) {
-			err = fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
+	ended := ctx.Err()
+	if ended == nil {
+		return fmt.Errorf("%s database %q: %w", what, p.Name, err)
+	}
+	for _, why := range []error{context.Cause(ctx), ended} {
+		if !errors.Is(err, why) {
+			err = fmt.Errorf("%w: %w", why, err)
 		}
+	}
+	if errors.Is(ended, context.DeadlineExceeded) {
 		return fmt.Errorf("%s database %q: no result after %v; narrow the statement: %w", what, p.Name, took.Round(time.Millisecond), err)
 	}
 	return fmt.Errorf("%s database %q: %w", what, p.Name, err)

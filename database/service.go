@@ -25,7 +25,7 @@ type Options struct {
 	// it is counted. 0 means the defaults; negative means no bound.
 	MaxRows, MaxBytes int
 
-	// Timeout bounds one call, without the approval of a write. 0 means
+	// Timeout bounds one call, without the approval of a write. 0 or less means
 	// [DefaultTimeout]. See [SQLite] and [MySQL] for statements that go on after it.
 	Timeout time.Duration
 
@@ -66,7 +66,9 @@ type Service struct {
 func New(opts Options) *Service {
 	opts.MaxRows = orDefault(opts.MaxRows, DefaultMaxRows)
 	opts.MaxBytes = orDefault(opts.MaxBytes, DefaultMaxBytes)
-	opts.Timeout = orDefault(opts.Timeout, DefaultTimeout)
+	if opts.Timeout <= 0 {
+		opts.Timeout = DefaultTimeout
+	}
 	s := &Service{opts: opts, providers: registry.NewKeyed[*Provider]("database"), checks: newChecks(), readers: make(readers)}
 	if opts.CacheTTL > 0 {
 		s.cache = newResultCache(orDefault(opts.CacheSize, 128), opts.CacheTTL)

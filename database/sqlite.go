@@ -56,9 +56,9 @@ func (s *Service) readingSQLite(ctx context.Context, p *Provider, st checked, ar
 		return nil
 	}
 	if err := task.Detach(ctx, "query of database "+p.Name, late); err != nil {
-		return nil, errors.Join(context.Cause(ctx), err)
+		return nil, errors.Join(ctx.Err(), err)
 	}
-	return nil, context.Cause(ctx)
+	return nil, ctx.Err()
 }
 
 // readers are goroutines that stay for a moment when they are done: a new one

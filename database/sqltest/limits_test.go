@@ -3,6 +3,7 @@ package sqltest
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -37,14 +38,16 @@ func TestLimits(t *testing.T) {
 			assert.Empty(t, r.Truncated, "exactly the limit")
 			_, err = hasty.Query(t.Context(), "", endless)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
-			ctx, cancel := context.WithCancel(t.Context())
-			cancel()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			stopped := errors.New("the person stopped it")
+			cancel(stopped)
 			_, err = s.Query(ctx, "", "SELECT 1")
 			require.ErrorIs(t, err, context.Canceled)
+			require.ErrorIs(t, err, stopped)
 			_, err = s.Query(t.Context(), "", "SELECT 1")
 			require.NoError(t, err, "usable after all that")
 
-			small := database.New(database.Options{MaxBytes: 100})
+			small := database.New(database.Options{MaxBytes: 100, Timeout: -1})
 			require.NoError(t, small.Register(database.Provider{Name: "main", DB: db, Dialect: e.dialect}))
 			r, err = small.Query(t.Context(), "", "SELECT 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' UNION ALL SELECT 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb'")
 			require.NoError(t, err)
@@ -88,13 +91,15 @@ func TestTimeIsUpBetweenRows(t *testing.T) {
 	const endless = "SELECT 1 UNION ALL SELECT tokenring_wait()"
 	w := &waiting{entered: make(chan struct{}, 2), release: make(chan struct{})}
 	waits.Store(w)
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancelCause(t.Context())
+	stopped := errors.New("the person stopped it")
 	go func() {
 		<-w.entered
-		cancel()
+		cancel(stopped)
 	}()
 	_, err := s.Query(ctx, "", endless)
 	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, stopped)
 	pool, err := s.PoolStats("")
 	require.NoError(t, err)
 	require.Equal(t, 1, pool.InUse, "the statement still runs")

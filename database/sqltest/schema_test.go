@@ -68,7 +68,7 @@ func TestSchemaAndPlan(t *testing.T) {
 			assert.Contains(t, text, "-- unique index book_year (year, title)")
 			for line, want := range map[string]string{
 				"list": "a library", "ping": "it answers", "ping main": "it answers", "tables": "author", "query SELECT 42": "42",
-				"query main SELECT 42": "42", "plan SELECT * FROM book": "book", "stats": "connections open",
+				"query main SELECT 42": "42", "query\nmain\nSELECT -- the answer\n 42": "42", "plan SELECT * FROM book": "book", "stats": "connections open",
 			} {
 				got, err := s.Command(t.Context(), line)
 				require.NoError(t, err, line)
