@@ -222,16 +222,21 @@ func (s *Service) switchBranch(ctx context.Context, name string, create bool, po
 	}
 	var backup *Snapshot
 	if policy == DirtySave {
+		if head, err := s.head(ctx); err != nil {
+			return nil, err
+		} else if head == "" {
+			return nil, ErrUnborn
+		}
 		saved, sc, err := s.save(ctx, "before switching to "+name, true)
 		if err != nil {
 			return nil, err
 		}
 		sc.remove()
 		backup = &saved
-		if saved.Head == "" {
-			return backup, ErrUnborn
-		}
 		if err := s.setAside(ctx, saved, saved.Head); err != nil {
+			if err = s.stopped(ctx, err, saved); errors.Is(err, ErrLocalChanges) {
+				return nil, err
+			}
 			return backup, err
 		}
 	}
@@ -294,8 +299,9 @@ func (s *Service) DeleteBranch(ctx context.Context, name string, force bool) err
 	defer s.write.unlock()
 	defer s.branches.forget()
 	flag := "--delete"
+	var kept Snapshot
 	if force {
-		kept := Snapshot{Time: time.Now().Truncate(time.Second), Reason: deletedBranch + name, Head: hash, Branch: name, Backup: true}
+		kept = Snapshot{Time: time.Now().Truncate(time.Second), Reason: deletedBranch + name, Head: hash, Branch: name, Backup: true}
 		if kept.Index, err = s.commitTree(ctx, hash+"^{tree}", kept, "-p", hash); err == nil {
 			if kept.Commit, err = s.commitTree(ctx, hash+"^{tree}", kept, "-p", hash, "-p", kept.Index); err == nil {
 				err = s.keepSnapshot(ctx, &kept)
@@ -307,6 +313,9 @@ func (s *Service) DeleteBranch(ctx context.Context, name string, force bool) err
 		flag = "-D"
 	}
 	if _, err := s.git(ctx, call{args: []string{"branch", "--quiet", flag, "--", name}, writes: true}); err != nil {
+		if force {
+			err = errors.Join(err, s.forget(context.WithoutCancel(ctx), kept))
+		}
 		if strings.Contains(stderrOf(err), "not fully merged") {
 			err = fmt.Errorf("%w: it is not merged; set force to delete it all the same: %w", ErrRefused, err)
 		}

@@ -2,6 +2,7 @@ package git
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -41,7 +42,11 @@ func (s *Service) RestoreSnapshot(ctx context.Context, id string, paths ...strin
 	}
 	defer sc.remove()
 	if err := s.bringBack(ctx, lock, sc, now, snap, paths); err != nil {
-		return now, fmt.Errorf("git: restore snapshot %s (the state before is kept as %s): %w", id, now.ID, err)
+		err = fmt.Errorf("git: restore snapshot %s: %w", id, s.stopped(ctx, err, now))
+		if errors.Is(err, ErrLocalChanges) {
+			return Snapshot{}, err
+		}
+		return now, err
 	}
 	return now, nil
 }

@@ -96,15 +96,23 @@ func (s *Service) takeBack(ctx context.Context, opts RollbackOptions) (Rollback,
 	} else if errors.Is(err, ErrLocalChanges) {
 		err = fmt.Errorf("%w: commit them, or set SetAside to keep them in the backup only", err)
 	}
-	switch {
-	case errors.Is(err, ErrLocalChanges):
-		// Nothing was changed, so that the backup would only be in the way of Undo.
-		return Rollback{}, errors.Join(err, s.forget(context.WithoutCancel(ctx), backup))
-	case err != nil:
-		err = fmt.Errorf("%w (backup %s holds the state before)", err, backup.ID)
+	if err != nil {
+		if err = s.stopped(ctx, err, backup); errors.Is(err, ErrLocalChanges) {
+			return Rollback{}, err
+		}
 	}
 	r.Backup = backup
 	return r, err
+}
+
+// stopped is the error of a call that failed after it had made a backup. When work
+// was in the way nothing was changed, and the backup would only be in the way of
+// Undo.
+func (s *Service) stopped(ctx context.Context, err error, backup Snapshot) error {
+	if errors.Is(err, ErrLocalChanges) {
+		return errors.Join(err, s.forget(context.WithoutCancel(ctx), backup))
+	}
+	return fmt.Errorf("%w (backup %s holds the state before)", err, backup.ID)
 }
 
 // planRollback finds the target and the commits in between.
@@ -273,7 +281,7 @@ func (s *Service) Undo(ctx context.Context, id string) (Snapshot, error) {
 	if err != nil {
 		return Snapshot{}, err
 	}
-	if _, err := s.resolve(ctx, "refs/heads/"+target.Branch); target.Branch != "" && target.Reason == deletedBranch+target.Branch && errors.Is(err, ErrNotFound) {
+	if target.Backup && target.Branch != "" && target.Reason == deletedBranch+target.Branch {
 		// DeleteBranch touched nothing but the branch.
 		return target, s.CreateBranch(ctx, target.Branch, target.Head)
 	}
@@ -326,7 +334,12 @@ func (s *Service) undo(ctx context.Context, target Snapshot) (Snapshot, error) {
 	if err := s.bringBack(ctx, lock, sc, moved, target, nil); err != nil {
 		if target.Head != now.Head {
 			_, back := s.git(context.WithoutCancel(ctx), call{args: []string{"update-ref", "-m", "tokenring: undo failed", "HEAD", now.Head, target.Head}, writes: true, env: s.reflogIdentity()})
-			err = errors.Join(err, back)
+			if back != nil {
+				return now, fmt.Errorf("%w; HEAD could not be moved back: %w (backup %s holds the state before)", err, back, now.ID)
+			}
+		}
+		if err = s.stopped(ctx, err, now); errors.Is(err, ErrLocalChanges) {
+			return Snapshot{}, err
 		}
 		return now, err
 	}

@@ -3,6 +3,7 @@ package git
 import (
 	"context"
 	"errors"
+	"os"
 	"testing"
 	"time"
 
@@ -236,6 +237,30 @@ func TestRefusedRollbackLeavesNoBackup(t *testing.T) {
 	backups := must(r.Backups(ctx))
 	require.Len(t, backups, 1)
 	assert.Equal(t, rb.Backup.ID, backups[0].ID)
+}
+
+// What was refused and then goes ahead is not taken back by its own first try.
+func TestRefusedUndoLeavesNoBackup(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	r := withCommit(t)
+	r.file("gen.txt", "committed\n")
+	r.run("add", "-A")
+	r.run("commit", "-qm", "second")
+	rb, err := r.Rollback(ctx, RollbackOptions{})
+	require.NoError(t, err)
+	r.file(".git/info/exclude", "gen.txt\n")
+	r.file("gen.txt", "ignored, and only here\n")
+	_, err = r.Undo(ctx, "")
+	require.ErrorIs(t, err, ErrLocalChanges)
+	_, err = r.RestoreSnapshot(ctx, rb.Backup.ID)
+	require.ErrorIs(t, err, ErrLocalChanges)
+	assert.Equal(t, rb.To, r.run("rev-parse", "HEAD"))
+	require.Len(t, must(r.Backups(ctx)), 1)
+	require.NoError(t, os.Remove(r.path("gen.txt")))
+	_, err = r.Undo(ctx, "")
+	require.NoError(t, err)
+	assert.Equal(t, "committed\n", r.read("gen.txt"))
 }
 
 // Restore may use the service: the rollback is over by then.

@@ -175,6 +175,7 @@ func TestBranches(t *testing.T) {
 	require.NoError(t, r.DeleteBranch(ctx, "side", false))
 	require.ErrorIs(t, r.DeleteBranch(ctx, "third", false), ErrRefused)
 	require.Error(t, r.DeleteBranch(ctx, "main", true), "the current branch")
+	assert.Empty(t, must(r.Backups(ctx)), "of a branch that is still there")
 	tip := r.run("rev-parse", "third")
 	require.NoError(t, r.DeleteBranch(ctx, "third", true))
 	backup := must(r.Backups(ctx))[0]
@@ -183,6 +184,11 @@ func TestBranches(t *testing.T) {
 	_, err = r.Undo(ctx, backup.ID)
 	require.NoError(t, err)
 	assert.Equal(t, tip, r.run("rev-parse", "third"))
+	r.file("a.txt", "uncommitted\n")
+	r.run("switch", "-q", "third")
+	_, err = r.Undo(ctx, backup.ID)
+	require.ErrorContains(t, err, "already exists")
+	assert.Equal(t, "uncommitted\n", r.read("a.txt"))
 }
 
 func TestSwitchWithADirtyTree(t *testing.T) {
