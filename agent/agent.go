@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -131,7 +132,21 @@ func (a *Agent) idle() bool {
 func (a *Agent) Stopped() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.state != active
+	return a.state > active
+}
+
+// errStarting is for what a Setup does too early.
+var errStarting = errors.New("the agent is not set up yet")
+
+// refuses returns why the agent takes no work, or nil. a.mu is held.
+func (a *Agent) refuses() error {
+	switch a.state {
+	case active:
+		return nil
+	case starting:
+		return errStarting
+	}
+	return ErrStopped
 }
 
 // setCurrent keeps the lock-free copy in step. a.mu is held.
@@ -204,6 +219,19 @@ func From(ctx context.Context) *Agent {
 func CurrentRun(ctx context.Context) *Run {
 	r, _ := ctx.Value(runKey).(*Run)
 	return r
+}
+
+// enter makes a context of the agent of ctx: one that names it and carries its
+// budget.
+func (a *Agent) enter(ctx context.Context) context.Context {
+	if From(ctx) == a {
+		return ctx
+	}
+	ctx = context.WithValue(ctx, agentKey, a)
+	if a.budget != nil {
+		ctx = budget.With(ctx, a.budget)
+	}
+	return ctx
 }
 
 // newID makes a random name of 64 bits and more.

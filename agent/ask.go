@@ -88,8 +88,8 @@ func (a *Agent) open(req Request) (*ask, Response, error) {
 	s := a.asks
 	a.mu.Lock() // over all of it: the agent is neither saved nor stopped in between
 	defer a.mu.Unlock()
-	if a.state != active {
-		return nil, Response{}, fmt.Errorf("agent %s: request %q: %w", a.id, req.ID, ErrStopped)
+	if err := a.refuses(); err != nil {
+		return nil, Response{}, fmt.Errorf("agent %s: request %q: %w", a.id, req.ID, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,8 +169,8 @@ func (a *Agent) answer(id string, resp Response) (*ask, error) {
 	if q == nil || q.answered {
 		return nil, fmt.Errorf("agent %s: no pending request %q: %w", a.id, id, ErrNotFound)
 	}
-	if a.state != active {
-		return nil, fmt.Errorf("agent %s: answer to request %q: %w", a.id, id, ErrStopped)
+	if err := a.refuses(); err != nil {
+		return nil, fmt.Errorf("agent %s: answer to request %q: %w", a.id, id, err)
 	}
 	if err := q.request.accept(resp); err != nil {
 		return nil, fmt.Errorf("agent %s: answer to request %q: %w", a.id, id, err)

@@ -16,6 +16,7 @@ var ErrNoStore = errors.New("the manager has no store")
 // saver is what an agent knows about its checkpoints.
 type saver struct {
 	mu     sync.Mutex // held while one is taken: at most one is in flight
+	closed bool       // the agent has ended: nothing is written any more
 	seq    uint64     // highest number that was tried
 	parent uint64     // number of the last one that the store has for sure
 
@@ -36,7 +37,8 @@ type saver struct {
 // Checkpoint saves what changed since the last checkpoint. When it returns
 // without error the state survives a crash. If nothing changed it returns the
 // last checkpoint. It may be called at any time, by the agent's own handlers
-// too; of concurrent calls one works and the others wait.
+// too; of concurrent calls one works and the others wait. It fails with
+// [ErrStopped] once the agent has stopped.
 func (a *Agent) Checkpoint(ctx context.Context) (CheckpointInfo, error) {
 	if a.m.store == nil {
 		return CheckpointInfo{}, fmt.Errorf("agent %s: checkpoint: %w", a.id, ErrNoStore)
@@ -46,6 +48,9 @@ func (a *Agent) Checkpoint(ctx context.Context) (CheckpointInfo, error) {
 	}
 	a.saver.mu.Lock()
 	defer a.saver.mu.Unlock()
+	if a.saver.closed {
+		return a.saver.last, fmt.Errorf("agent %s: checkpoint: %w", a.id, ErrStopped)
+	}
 	var traced func(CheckpointInfo, error)
 	if f := a.m.trace.StartCheckpoint; f != nil {
 		var inner context.Context

@@ -162,9 +162,7 @@ func (a *Agent) RunCommand(ctx context.Context, line string) (string, error) {
 	if e == nil {
 		return "", &UnknownCommandError{Name: name, Suggestions: a.commands.near(name)}
 	}
-	if From(ctx) != a {
-		ctx = context.WithValue(ctx, agentKey, a)
-	}
+	ctx = a.enter(ctx)
 	var out string
 	err := guard(func() (err error) {
 		out, err = e.command.Command(ctx, args)

@@ -333,9 +333,7 @@ func (a *Agent) runPoint(ctx context.Context, point Point) error {
 
 // runHook runs one hook with its timeout and records what came of it.
 func (a *Agent) runHook(ctx context.Context, h *hook, fn func(context.Context) error) error {
-	if From(ctx) != a {
-		ctx = context.WithValue(ctx, agentKey, a)
-	}
+	ctx = a.enter(ctx)
 	var traced func(HookRan)
 	if f := a.m.trace.StartHook; f != nil {
 		var inner context.Context
@@ -344,7 +342,7 @@ func (a *Agent) runHook(ctx context.Context, h *hook, fn func(context.Context) e
 	}
 	start := time.Now()
 	var err error
-	if h.opts.Timeout > 0 {
+	if h.opts.Timeout > 0 || h.info.Point == OnStop { // Stop returns when its context ends
 		err = a.runBounded(ctx, h, fn)
 	} else {
 		err = guard(func() error { return fn(ctx) })
@@ -374,10 +372,16 @@ func (a *Agent) runHook(ctx context.Context, h *hook, fn func(context.Context) e
 }
 
 // runBounded runs fn in a goroutine of its own and leaves it behind when it
-// ignores its timeout.
+// ignores its timeout or the end of ctx.
 func (a *Agent) runBounded(ctx context.Context, h *hook, fn func(context.Context) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, h.opts.Timeout,
-		fmt.Errorf("took longer than its timeout of %s: %w", h.opts.Timeout, context.DeadlineExceeded))
+	var cancel context.CancelFunc
+	if h.opts.Timeout > 0 {
+		ctx, cancel = context.WithTimeoutCause(ctx, h.opts.Timeout,
+			fmt.Errorf("took longer than its timeout of %s: %w", h.opts.Timeout, context.DeadlineExceeded))
+	} else {
+		ctx, cancel = context.WithCancel(ctx)
+	}
+	defer cancel()
 	done := make(chan error, 1)
 	a.mu.Lock()
 	w := a.begin("hook " + h.info.Name)
@@ -392,7 +396,6 @@ func (a *Agent) runBounded(ctx context.Context, h *hook, fn func(context.Context
 		}()
 		err = guard(func() error { return fn(ctx) })
 	}()
-	defer cancel()
 	select {
 	case err := <-done:
 		if err != nil && errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {

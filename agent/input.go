@@ -172,8 +172,8 @@ func (a *Agent) Submit(ctx context.Context, in Input) (*Run, error) {
 	r.submittedWith(ctx)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.state != active {
-		return nil, fmt.Errorf("agent %s: input %s: %w", a.id, in.ID, ErrStopped)
+	if err := a.refuses(); err != nil {
+		return nil, fmt.Errorf("agent %s: input %s: %w", a.id, in.ID, err)
 	}
 	if a.findRun(in.ID) != nil {
 		return nil, fmt.Errorf("agent %s: input %s: %w", a.id, in.ID, ErrDuplicate)
@@ -292,8 +292,8 @@ func (a *Agent) Resume(ctx context.Context, inputID string) (*Run, error) {
 	// One lock for all of it: a checkpoint in between would not have the input.
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.state != active {
-		return nil, fmt.Errorf("agent %s: resume input %s: %w", a.id, inputID, ErrStopped)
+	if err := a.refuses(); err != nil {
+		return nil, fmt.Errorf("agent %s: resume input %s: %w", a.id, inputID, err)
 	}
 	old := a.takeInterrupted(inputID)
 	if old == nil {

@@ -44,10 +44,10 @@ func (a *Agent) starting() bool {
 // then with a [*StillRunningError] that names them. An agent that has stopped
 // stays stopped; stopping again waits for what is left.
 //
-// Called by the agent's own work, such as a command that ends it, Stop returns
-// at once and the agent stops as soon as that work returns.
+// Called by the agent's own work, such as a command or a hook that ends it, Stop
+// returns at once and the agent stops as soon as that work returns.
 func (a *Agent) Stop(ctx context.Context) error {
-	if r := CurrentRun(ctx); r != nil && r.agent == a {
+	if From(ctx) == a {
 		go func() {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sweepTimeout)
 			defer cancel()
@@ -71,6 +71,11 @@ func (a *Agent) stopIf(ctx context.Context, reason string, save bool, condition 
 	if a.state == active && condition != nil && !condition() {
 		a.mu.Unlock()
 		return ErrBusy
+	}
+	if a.state == starting {
+		a.state = stopped // admit sees it
+		a.mu.Unlock()
+		return nil
 	}
 	if a.state == stopping || a.state == stopped {
 		done := a.stopDone
@@ -105,26 +110,28 @@ func (a *Agent) stopIf(ctx context.Context, reason string, save bool, condition 
 		current.interrupt(cause, interrupted)
 	}
 	a.cancelRequests("", cause)
-	if err := a.settleDown(ctx); err != nil {
-		errs = append(errs, err)
-		if current != nil {
-			a.finish(current, Interrupted, interrupted)
-		}
+	left := a.settleDown(ctx)
+	if left != nil && current != nil {
+		a.finish(current, Interrupted, interrupted)
 	}
 	if t := a.saver.timer.Swap(nil); t != nil {
 		t.Stop()
 	}
-	if ctx.Err() != nil { // what is left is short, and must not be left out
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), lastSaveTimeout)
-		defer cancel()
-	}
-	errs = append(errs, a.runPoint(context.WithValue(ctx, agentKey, a), OnStop))
+	errs = append(errs, a.runStopHooks(ctx))
 	if save && a.m.store != nil {
 		a.bump() // hook counts are saved too
-		_, err := a.Checkpoint(ctx)
+		last, cancel := lastly(ctx)
+		_, err := a.Checkpoint(last)
+		cancel()
 		errs = append(errs, err)
 	}
+	a.saver.mu.Lock()
+	a.saver.closed = true
+	a.saver.mu.Unlock()
+	if left == nil {
+		left = a.settleDown(ctx) // a hook may have been left behind
+	}
+	errs = append(errs, left)
 	a.m.remove(a)
 	a.Emit(Exit{Reason: reason})
 	a.mu.Lock()
@@ -135,6 +142,22 @@ func (a *Agent) stopIf(ctx context.Context, reason string, save bool, condition 
 		f(a.id, reason, time.Since(a.since), time.Since(start))
 	}
 	return errors.Join(errs...)
+}
+
+// runStopHooks runs the hooks of an agent's end.
+func (a *Agent) runStopHooks(ctx context.Context) error {
+	ctx, cancel := lastly(ctx)
+	defer cancel()
+	return a.runPoint(a.enter(ctx), OnStop)
+}
+
+// lastly gives what is short, and must not be left out, some time when ctx has
+// none any more.
+func lastly(ctx context.Context) (context.Context, context.CancelFunc) {
+	if ctx.Err() == nil {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), lastSaveTimeout)
 }
 
 // interrupt cancels a running run because the agent stops.
@@ -214,7 +237,7 @@ func stopAll(ctx context.Context, list []*Agent, reason string) error {
 }
 
 // Delete ends an agent and removes its checkpoints; an agent that does not live
-// loses its checkpoints. It returns when the agent's goroutines have ended, or
+// loses its checkpoints. Sub-agents stop and keep theirs. It returns when the agent's goroutines have ended, or
 // when ctx ends, then with a [*StillRunningError]; the checkpoints are gone
 // either way. It fails with [ErrNotFound] when there is neither.
 func (m *Manager) Delete(ctx context.Context, id string) error {
@@ -253,7 +276,8 @@ func (m *Manager) Shutdown(ctx context.Context) error {
 	m.mu.Lock()
 	m.closed = true
 	m.mu.Unlock()
-	m.sweeps.stop(m)
+	m.endKeep()
+	m.sweeps.stop(ctx, m)
 	var roots []*Agent
 	for _, a := range m.List() {
 		if _, ok := m.Get(a.parent); !ok {

@@ -54,13 +54,14 @@ type Manager struct {
 	base   context.Context
 	cancel context.CancelCauseFunc
 
-	keeping sync.Mutex // held while Keep spawns
+	keepCtx context.Context // what Keep spawns by itself is set up in it
+	endKeep context.CancelFunc
 
 	mu     sync.Mutex
 	types  map[string]*Type
 	agents map[string]*Agent
 	closed bool
-	keep   map[string]int      // type → how many are to live
+	keep   map[string]*kept    // by type
 	pool   map[string][]*Agent // type → released agents
 	// orphans are restored sub-agents whose parent does not live, by its ID.
 	orphans map[string][]*Agent
@@ -82,6 +83,7 @@ func NewManager(opts ManagerOptions) *Manager {
 	m := &Manager{opts: opts, store: opts.Store, logger: opts.Logger, trace: opts.Trace,
 		types: map[string]*Type{}, agents: map[string]*Agent{}}
 	m.base, m.cancel = context.WithCancelCause(context.Background())
+	m.keepCtx, m.endKeep = context.WithCancel(m.base)
 	return m
 }
 
@@ -113,7 +115,8 @@ type SpawnOptions struct {
 	// Budget limits what the agent may spend; the contexts of its handlers,
 	// hooks and commands carry it. Nil means the parent's, which a sub-agent
 	// then shares, or none. A budget of the agent's own is its parent's
-	// Sub(limits). It is not saved: attach it, it is a slice.
+	// Sub(limits). It is not saved: attach it, it is a slice. A restored
+	// sub-agent shares that of its parent again if the parent lives.
 	Budget *budget.Budget
 	// IdleTimeout and MaxRunTime replace the type's. Negative means never.
 	IdleTimeout time.Duration
@@ -135,21 +138,26 @@ func (m *Manager) Spawn(ctx context.Context, typeName string, opts SpawnOptions)
 	}
 	if opts.Parent != nil {
 		if err := a.inherit(opts.Parent); err != nil {
-			m.withdraw(a)
+			m.bury(ctx, a)
 			return nil, err
 		}
 	}
-	if err := m.admit(a, opts.Parent); err != nil {
+	if err := m.admit(ctx, a, opts.Parent); err != nil {
 		return nil, err
 	}
 	m.stats.spawned.Add(1)
 	if f := m.trace.Spawned; f != nil {
 		f(a.id, typeName, false, time.Since(start))
 	}
-	return a, a.submitInitial(ctx)
+	if err := a.submitInitial(ctx); err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
+// submitInitial fails only when the agent has stopped already.
 func (a *Agent) submitInitial(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
 	for _, line := range a.typ.Initial {
 		if _, err := a.Submit(ctx, Input{Text: line, Source: "initial"}); err != nil {
 			return fmt.Errorf("agent %s: initial input %q: %w", a.id, line, err)
@@ -173,6 +181,9 @@ func (m *Manager) build(typeName string, opts SpawnOptions) (*Agent, error) {
 		if m.opts.MaxDepth > 0 && depth > m.opts.MaxDepth {
 			return nil, fmt.Errorf("agent %s: spawn sub-agent of type %q: it would be %d deep, the limit is %d: %w",
 				p.id, typeName, depth, m.opts.MaxDepth, ErrLimit)
+		}
+		if err := p.roomFor(typeName); err != nil {
+			return nil, err
 		}
 	}
 	m.mu.Lock()
@@ -215,7 +226,7 @@ func (m *Manager) setUp(ctx context.Context, a *Agent) error {
 	if a.typ.Setup == nil {
 		return nil
 	}
-	ctx = context.WithValue(ctx, agentKey, a)
+	ctx = a.enter(ctx)
 	if err := guard(func() error { return a.typ.Setup(ctx, a) }); err != nil {
 		m.withdraw(a)
 		return fmt.Errorf("agent %s: set up type %q: %w", a.id, a.typ.Name, err)
@@ -236,24 +247,32 @@ func (m *Manager) withdraw(a *Agent) {
 	m.mu.Unlock()
 }
 
+// bury forgets an agent that was set up and yet never came to life. What its
+// Setup opened, its OnStop hooks close.
+func (m *Manager) bury(ctx context.Context, a *Agent) {
+	_ = a.runStopHooks(ctx) // reported by RunHooks; why it does not live is the error that counts
+	m.withdraw(a)
+}
+
 // admit lets a finished agent live.
-func (m *Manager) admit(a *Agent, parent *Agent) error {
+func (m *Manager) admit(ctx context.Context, a, parent *Agent) error {
 	if parent != nil {
 		if err := parent.adopt(a); err != nil {
-			m.withdraw(a)
+			m.bury(ctx, a)
 			return err
 		}
 	}
 	m.mu.Lock()
-	if m.closed {
+	a.mu.Lock()
+	if m.closed || a.state != starting {
+		a.mu.Unlock()
 		m.mu.Unlock()
-		m.withdraw(a)
 		if parent != nil {
 			parent.disown(a)
 		}
-		return fmt.Errorf("agent %s: the manager is shut down: %w", a.id, ErrStopped)
+		m.bury(ctx, a)
+		return fmt.Errorf("agent %s: it was stopped while it was set up: %w", a.id, ErrStopped)
 	}
-	a.mu.Lock()
 	a.state = active
 	a.touch()
 	a.mu.Unlock()

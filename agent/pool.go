@@ -32,7 +32,10 @@ func (m *Manager) Acquire(ctx context.Context, typeName string) (*Agent, error) 
 		if !a.claim() {
 			continue // it stopped while it waited
 		}
-		return a, a.submitInitial(ctx)
+		if err := a.submitInitial(ctx); err != nil {
+			return nil, err
+		}
+		return a, nil
 	}
 	a, err := m.Spawn(ctx, typeName, SpawnOptions{})
 	if a != nil {

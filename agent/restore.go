@@ -55,7 +55,8 @@ func (m *Manager) Restore(ctx context.Context, id string) (*Agent, error) {
 // then. With an empty opts.ID, or another one than the checkpoint's, the result
 // is a fork: a new agent that goes on from there while the old one is left as
 // it is. With the same ID the agent itself is set back; its later checkpoints
-// remain until retention removes them. opts.Parent and opts.Config may be set.
+// remain until retention removes them. The other options may be set as for
+// [Manager.Spawn]; without opts.Config it is the saved one.
 func (m *Manager) RestoreCheckpoint(ctx context.Context, checkpointID string, opts SpawnOptions) (*Agent, error) {
 	id, seq, err := splitCheckpointID(checkpointID)
 	if err != nil {
@@ -91,6 +92,9 @@ func (m *Manager) restore(ctx context.Context, id string, seq uint64, opts Spawn
 	if err != nil {
 		return nil, err
 	}
+	if parent, lives := m.Get(core.Parent); lives && !fork && a.budget == nil {
+		a.budget = parent.budget
+	}
 	tip := chain[len(chain)-1]
 	if err := m.revive(ctx, a, h, tip, state, core, fork, opts); err != nil {
 		return nil, err
@@ -117,7 +121,7 @@ func (m *Manager) restore(ctx context.Context, id string, seq uint64, opts Spawn
 	if parent == nil && a.parent != "" {
 		parent, _ = m.Get(a.parent)
 	}
-	if err := m.admit(a, parent); err != nil {
+	if err := m.admit(ctx, a, parent); err != nil {
 		return nil, err
 	}
 	a.skipped = skipped
@@ -159,7 +163,7 @@ func (m *Manager) revive(ctx context.Context, a *Agent, h *history, tip *record,
 	saved := state[coreName]
 	delete(state, coreName)
 	if err := (coreSlice{a}).UnmarshalJSON(saved.full); err != nil {
-		m.withdraw(a)
+		m.bury(ctx, a)
 		return &SliceError{Agent: a.id, Slice: coreName, Err: err}
 	}
 	a.saver.mu.Lock()

@@ -86,6 +86,9 @@ func (a *Agent) Prune(ctx context.Context) error {
 	}
 	a.saver.mu.Lock()
 	defer a.saver.mu.Unlock()
+	if a.saver.closed {
+		return fmt.Errorf("agent %s: prune: %w", a.id, ErrStopped)
+	}
 	return a.prune(ctx, a.m.opts.Retention, time.Now())
 }
 

@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"time"
-
-	"github.com/tokenring-ai/tokenring-go/utility/budget"
 )
 
 // PanicError is the end of an input whose handler, hook or command panicked.
@@ -158,10 +156,7 @@ func (a *Agent) requeueSteering() {
 
 // context makes what the agent's own code runs in.
 func (a *Agent) context(r *Run) context.Context {
-	ctx := context.WithValue(a.m.base, agentKey, a)
-	if a.budget != nil {
-		ctx = budget.With(ctx, a.budget)
-	}
+	ctx := a.enter(a.m.base)
 	if r != nil {
 		ctx = context.WithValue(ctx, runKey, r)
 	}

@@ -22,14 +22,29 @@ func (a *Agent) Children() []*Agent {
 func (a *Agent) adopt(child *Agent) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.state != active {
-		return fmt.Errorf("agent %s: spawn sub-agent: %w", a.id, ErrStopped)
+	if err := a.mayAdopt(child.typ.Name); err != nil {
+		return err
+	}
+	a.children = append(a.children, child)
+	return nil
+}
+
+// roomFor reports why a sub-agent of a type would not be adopted.
+func (a *Agent) roomFor(typeName string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.mayAdopt(typeName)
+}
+
+// mayAdopt is roomFor with a.mu held.
+func (a *Agent) mayAdopt(typeName string) error {
+	if err := a.refuses(); err != nil {
+		return fmt.Errorf("agent %s: spawn sub-agent of type %q: %w", a.id, typeName, err)
 	}
 	if limit := a.m.opts.MaxChildren; limit > 0 && len(a.children) >= limit {
 		return fmt.Errorf("agent %s: spawn sub-agent of type %q: it has %d already, the limit is %d: %w",
-			a.id, child.typ.Name, len(a.children), limit, ErrLimit)
+			a.id, typeName, len(a.children), limit, ErrLimit)
 	}
-	a.children = append(a.children, child)
 	return nil
 }
 

@@ -76,7 +76,8 @@ func (s *sweeper) cancel(a *Agent) {
 	}
 }
 
-func (s *sweeper) stop(m *Manager) {
+// stop ends sweeping and waits, until ctx ends, for what is under way.
+func (s *sweeper) stop(ctx context.Context, m *Manager) {
 	m.mu.Lock()
 	s.closed = true
 	if s.timer != nil && s.timer.Stop() {
@@ -84,7 +85,15 @@ func (s *sweeper) stop(m *Manager) {
 	}
 	s.timer = nil
 	m.mu.Unlock()
-	s.wg.Wait()
+	done := make(chan struct{})
+	go func() {
+		s.wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
 }
 
 // sweepNow stops the agents whose time is up.
@@ -123,7 +132,9 @@ func (m *Manager) sweepNow() {
 			err := e.agent.stopIf(ctx, e.reason, true, e.still)
 			if errors.Is(err, ErrBusy) {
 				m.mu.Lock()
-				m.sweeps.schedule(m, e.agent)
+				if m.agents[e.agent.id] == e.agent { // and has not been stopped since
+					m.sweeps.schedule(m, e.agent)
+				}
 				m.mu.Unlock()
 				return
 			}
