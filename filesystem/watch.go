@@ -1,6 +1,7 @@
 package filesystem
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -48,7 +50,7 @@ var ErrNoWatch = errors.New("the file tree cannot be watched")
 // the caller stops. What is ignored is left out. Several changes of a file
 // within the debounce time are one event; events come sorted by path. The watch
 // follows directories that are made and moved, and goes on when the root itself
-// is renamed.
+// is renamed. The error that ends it comes last; that of ctx is one.
 func (s *Service) Watch(ctx context.Context, opts WatchOptions) iter.Seq2[WatchEvent, error] {
 	return func(yield func(WatchEvent, error) bool) {
 		local, ok := s.Provider().(*Local)
@@ -77,12 +79,14 @@ type watch struct {
 	tree     *tree
 	local    *Local
 	notify   *fsnotify.Watcher
-	base     string // how the root is named towards the system
+	addPath  func(path string) error // of notify
+	base     string                  // how the root is named towards the system
 	release  func()
 	debounce time.Duration
 	dirs     map[string]bool     // that are watched
 	changed  map[string]sawState // since the last report
 	rescan   bool
+	failed   error // a new directory cannot be watched
 }
 
 // sawState says what happened to a path within the debounce time.
@@ -96,7 +100,7 @@ func newWatch(ctx context.Context, t *tree, local *Local, opts WatchOptions) (*w
 	if err != nil {
 		return nil, err
 	}
-	w := &watch{ctx: ctx, tree: t, local: local, notify: notify, debounce: opts.Debounce}
+	w := &watch{ctx: ctx, tree: t, local: local, notify: notify, addPath: notify.Add, debounce: opts.Debounce}
 	if w.debounce <= 0 {
 		w.debounce = DefaultDebounce
 	}
@@ -127,23 +131,36 @@ func (w *watch) add(dir string) error {
 	if err := w.addOne(dir); err != nil {
 		return err
 	}
+	var failed error
 	walk := walker{tree: w.tree, ctx: w.ctx}
 	walk.yield = func(e Entry, err error) bool {
 		if err == nil && e.IsDir() {
-			_ = w.addOne(e.Path) // it may be gone already
+			if err := w.addOne(e.Path); err != nil && !outOfSight(err) {
+				failed = err
+			}
 		}
-		return true
+		return failed == nil
 	}
 	walk.start(dir)
-	return w.ctx.Err()
+	return cmp.Or(failed, w.ctx.Err())
 }
 
 func (w *watch) addOne(dir string) error {
-	if err := w.notify.Add(filepath.Join(w.base, filepath.FromSlash(dir))); err != nil {
+	err := w.addPath(filepath.Join(w.base, filepath.FromSlash(dir)))
+	if errors.Is(err, syscall.ENOSPC) {
+		err = fmt.Errorf("the system watches no more directories for this user; on Linux, raise fs.inotify.max_user_watches: %w", err)
+	}
+	if err != nil {
 		return fmt.Errorf("directory %s: %w", dir, err)
 	}
 	w.dirs[dir] = true
 	return nil
+}
+
+// outOfSight reports whether a directory cannot be watched because it is gone
+// again or cannot be read, so that nobody misses what changes in it.
+func outOfSight(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG)
 }
 
 // drop ends the watch of a directory that went away, and of all below it.
@@ -171,6 +188,9 @@ func (w *watch) run(yield func(WatchEvent, error) bool) error {
 			}
 			if !w.see(event) {
 				continue
+			}
+			if w.failed != nil {
+				return fmt.Errorf("watch: %w", w.failed)
 			}
 		case err, ok := <-w.notify.Errors:
 			if !ok {
@@ -244,7 +264,10 @@ func isTempName(name string) bool {
 
 // enter watches a new directory and records what was made in it before.
 func (w *watch) enter(dir string) {
-	if w.add(dir) != nil {
+	if err := w.add(dir); err != nil {
+		if !outOfSight(err) && w.ctx.Err() == nil {
+			w.failed = err
+		}
 		return
 	}
 	walk := walker{tree: w.tree, ctx: w.ctx}
@@ -266,6 +289,8 @@ func (w *watch) report(yield func(WatchEvent, error) bool) bool {
 		event := WatchEvent{Path: name, Kind: Modified}
 		info, err := w.local.Lstat(w.ctx, name)
 		switch {
+		case w.ctx.Err() != nil:
+			return true // nobody knows any more
 		case errors.Is(err, fs.ErrNotExist) && state.created:
 			continue // it came and went
 		case err != nil:
@@ -307,7 +332,7 @@ func (s *Service) Track(ctx context.Context, opts WatchOptions) error {
 		if err != nil {
 			return err
 		}
-		if !s.isOwn(ctx, event) {
+		if event.Kind == Rescan || !s.isOwn(ctx, event) {
 			s.wrote(ctx, event.Path)
 		}
 	}
@@ -326,5 +351,5 @@ func (s *Service) isOwn(ctx context.Context, event WatchEvent) bool {
 	if err != nil {
 		return own == fileStamp{}
 	}
-	return info.IsDir() || own == stampOf(info)
+	return own == stampOf(info) || info.IsDir() && own != fileStamp{}
 }

@@ -2,11 +2,13 @@ package filesystem
 
 import (
 	"context"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,7 +23,7 @@ func watching(t *testing.T, s *Service) (next func() WatchEvent) {
 	events, ready := make(chan WatchEvent, 100), make(chan struct{})
 	var group sync.WaitGroup
 	group.Go(func() {
-		for e, err := range s.Watch(ctx, WatchOptions{Debounce: 20 * time.Millisecond, Ready: func() { close(ready) }}) {
+		for e, err := range s.Watch(ctx, WatchOptions{Ready: func() { close(ready) }}) {
 			if err == nil {
 				events <- e
 			}
@@ -44,15 +46,22 @@ func TestWatch(t *testing.T) {
 	s := newTestService(t, Options{}, map[string]string{"a": "1", "dir/b": "2", ".gitignore": "*.log\nout/\n", "out/x": ""})
 	root := rootOf(s)
 	next := watching(t, s)
+	// Each is one event to the system, so that none comes late on a busy machine.
 	write := func(name, text string) {
 		t.Helper()
-		require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(text), 0o644))
+		f, err := os.OpenFile(filepath.Join(root, name), os.O_WRONLY|os.O_CREATE, 0o644)
+		require.NoError(t, err)
+		if text != "" {
+			_, err = f.WriteString(text)
+			require.NoError(t, err)
+		}
+		require.NoError(t, f.Close())
 	}
-	write("ignored.log", "x")
-	write("out/y", "x")
+	write("ignored.log", "")
+	write("out/y", "")
 	write("a", "changed")
 	assert.Equal(t, WatchEvent{"a", Modified, false}, next())
-	write("dir/new", "x")
+	write("dir/new", "")
 	assert.Equal(t, WatchEvent{"dir/new", Created, false}, next())
 	require.NoError(t, os.Remove(filepath.Join(root, "dir/b")))
 	assert.Equal(t, WatchEvent{"dir/b", Deleted, false}, next())
@@ -60,7 +69,7 @@ func TestWatch(t *testing.T) {
 	require.NoError(t, os.MkdirAll(filepath.Join(root, "deep/er"), 0o755))
 	assert.Equal(t, WatchEvent{"deep", Created, true}, next())
 	assert.Equal(t, WatchEvent{"deep/er", Created, true}, next())
-	write("deep/er/file", "x")
+	write("deep/er/file", "")
 	assert.Equal(t, WatchEvent{"deep/er/file", Created, false}, next())
 	require.NoError(t, os.Rename(filepath.Join(root, "deep"), filepath.Join(root, "moved")))
 	assert.Equal(t, WatchEvent{"deep", Deleted, false}, next())
@@ -73,7 +82,7 @@ func TestWatch(t *testing.T) {
 	require.NoError(t, s.WriteFile(t.Context(), "a", []byte("atomic")))
 	assert.Equal(t, "a", next().Path, "the file beside it is not told")
 
-	write(".gitignore", "*.txt\n")
+	write(".gitignore", "*.txt\n\n\n\n\n\n")
 	assert.Equal(t, WatchEvent{".gitignore", Modified, false}, next())
 	assert.Equal(t, WatchEvent{".", Rescan, false}, next())
 	write("out/y", "now watched")
@@ -83,9 +92,10 @@ func TestWatch(t *testing.T) {
 	require.NoError(t, os.Rename(root, away))
 	t.Cleanup(func() { os.RemoveAll(away) })
 	assert.Equal(t, WatchEvent{".", Rescan, false}, next())
-	require.NoError(t, os.WriteFile(filepath.Join(away, "a"), []byte("after"), 0o644))
+	root = away
+	write("a", "after")
 	assert.Equal(t, WatchEvent{"a", Modified, false}, next())
-	require.NoError(t, os.WriteFile(filepath.Join(away, "dir/new"), []byte("after"), 0o644))
+	write("dir/new", "after")
 	assert.Equal(t, WatchEvent{"dir/new", Modified, false}, next())
 }
 
@@ -107,6 +117,60 @@ func TestTrackMarksWhatOthersChange(t *testing.T) {
 	assert.Equal(t, []string{"b"}, s.Changed())
 	cancel()
 	group.Wait()
+}
+
+func TestTrackMarksAgainWhatChangesAgain(t *testing.T) {
+	marked := make(chan string, 10)
+	s := newTestService(t, Options{Trace: Trace{Wrote: func(_ context.Context, path string, _ uint64) { marked <- path }}}, map[string]string{"a": "1"})
+	ctx, cancel := context.WithCancel(t.Context())
+	ready := make(chan struct{})
+	var group sync.WaitGroup
+	group.Go(func() {
+		assert.ErrorIs(t, s.Track(ctx, WatchOptions{Debounce: 10 * time.Millisecond, Ready: func() { close(ready) }}), context.Canceled)
+	})
+	defer func() { cancel(); group.Wait() }()
+	<-ready
+	dir, rules, elsewhere := filepath.Join(rootOf(s), "dir"), filepath.Join(rootOf(s), gitIgnoreName), filepath.Join(t.TempDir(), "new")
+	for range 3 {
+		require.NoError(t, os.Mkdir(dir, 0o755))
+		assert.Equal(t, "dir", <-marked)
+		require.NoError(t, os.Remove(dir))
+		assert.Equal(t, "dir", <-marked)
+		require.NoError(t, os.WriteFile(elsewhere, nil, 0o644))
+		require.NoError(t, os.Rename(elsewhere, rules))
+		assert.Equal(t, gitIgnoreName, <-marked)
+		assert.Equal(t, ".", <-marked, "what the new rules concern")
+	}
+}
+
+// A directory for which the system has no more room ends the watch, which else
+// would miss what changes in there.
+func TestWatchSaysWhenItCannotWatch(t *testing.T) {
+	s := newTestService(t, Options{}, map[string]string{"a/b/f": ""})
+	local := s.Provider().(*Local)
+	for _, c := range []struct {
+		err  error
+		ends bool
+	}{{syscall.ENOSPC, true}, {syscall.EACCES, false}, {syscall.ENOENT, false}} {
+		w, err := newWatch(t.Context(), s.tree(), local, WatchOptions{})
+		require.NoError(t, err)
+		w.addPath = func(path string) error {
+			if filepath.Base(path) == "b" {
+				return &fs.PathError{Op: "add", Path: path, Err: c.err}
+			}
+			return nil
+		}
+		err = w.add(".")
+		w.enter("a")
+		if c.ends {
+			assert.ErrorContains(t, err, "directory a/b: the system watches no more directories")
+			assert.ErrorIs(t, w.failed, c.err)
+		} else {
+			assert.NoError(t, err)
+			assert.NoError(t, w.failed)
+		}
+		w.close()
+	}
 }
 
 // When more happens than the system remembers, the watch says so and goes on.
