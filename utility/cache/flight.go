@@ -138,10 +138,13 @@ func (r *Retriever[K, V]) startTrace(ctx context.Context, key K, f *flight[V]) c
 	return inner
 }
 
-// attempt calls the load function, as often as Options.Retry wants.
+// attempt calls the load function, as often as Options.Retry wants. Their panics
+// are errors.
 func (r *Retriever[K, V]) attempt(ctx context.Context, key K) (value V, err error) {
+	defer r.recovered(ctx, key, &err)
 	once := func(ctx context.Context) (err error) {
-		value, err = r.protected(ctx, key)
+		defer r.recovered(ctx, key, &err)
+		value, err = r.load(ctx, key)
 		return err
 	}
 	if r.opts.Retry == nil {
@@ -152,16 +155,13 @@ func (r *Retriever[K, V]) attempt(ctx context.Context, key K) (value V, err erro
 	return value, err
 }
 
-// protected calls the load function and makes its panic an error.
-func (r *Retriever[K, V]) protected(ctx context.Context, key K) (value V, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			stack := string(debug.Stack())
-			r.opts.Logger.ErrorContext(ctx, "cache: load function panicked", "key", keyText(key), "panic", p, "stack", stack)
-			err = &PanicError{Value: p, Stack: stack}
-		}
-	}()
-	return r.load(ctx, key)
+// recovered is deferred to make a panic an error.
+func (r *Retriever[K, V]) recovered(ctx context.Context, key K, err *error) {
+	if p := recover(); p != nil {
+		stack := string(debug.Stack())
+		r.opts.Logger.ErrorContext(ctx, "cache: load function panicked", "key", keyText(key), "panic", p, "stack", stack)
+		*err = &PanicError{Value: p, Stack: stack}
+	}
 }
 
 // end gives f its outcome, unless it has one.

@@ -481,6 +481,15 @@ func TestRetry(t *testing.T) {
 	})
 }
 
+func TestRetryThatPanics(t *testing.T) {
+	retriever(t, &source{}, cache.Options{Retry: func(context.Context, func(context.Context) error) error { panic("no policy") }},
+		func(t *testing.T, r *cache.Retriever[string, int]) {
+			_, err := r.Get(t.Context(), "k")
+			var panicked *cache.PanicError
+			require.ErrorAs(t, err, &panicked)
+		})
+}
+
 func TestInvalidate(t *testing.T) {
 	s := &source{takes: time.Millisecond}
 	retriever(t, s, cache.Options{}, func(t *testing.T, r *cache.Retriever[string, int]) {
