@@ -301,7 +301,7 @@ func (s *Service) DeleteBranch(ctx context.Context, name string, force bool) err
 	flag := "--delete"
 	var kept Snapshot
 	if force {
-		kept = Snapshot{Time: time.Now().Truncate(time.Second), Reason: deletedBranch + name, Head: hash, Branch: name, Backup: true}
+		kept = Snapshot{Time: time.Now().Truncate(time.Second), Reason: deletedBranch + name, Head: hash, Branch: name, Backup: true, worktree: s.worktree()}
 		if kept.Index, err = s.commitTree(ctx, hash+"^{tree}", kept, "-p", hash); err == nil {
 			if kept.Commit, err = s.commitTree(ctx, hash+"^{tree}", kept, "-p", hash, "-p", kept.Index); err == nil {
 				err = s.keepSnapshot(ctx, &kept)

@@ -114,7 +114,7 @@ func (s *Service) commit(ctx context.Context, opts CommitOptions) (Commit, error
 		}
 	}
 	if opts.Amend && !opts.Force {
-		if err := s.refusePushed(ctx, "HEAD", "amend it"); err != nil {
+		if err := s.refusePushed(ctx, "HEAD", "amend it (set Force to do so)"); err != nil {
 			return Commit{}, err
 		}
 	}

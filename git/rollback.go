@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -161,17 +162,27 @@ func (s *Service) planRollback(ctx context.Context, opts RollbackOptions) (Rollb
 		}
 	}
 	if !opts.Pushed {
-		for _, c := range r.Commits {
-			if err := s.refusePushed(ctx, c.Hash, "take it back (set Pushed to do so)"); err != nil {
-				return Rollback{}, err
-			}
-			if len(c.Parents) == 1 {
-				continue
-			}
-			break
+		if err := s.refusePushed(ctx, oldestOwn(r.Commits, head), "take it back (set Pushed to do so)"); err != nil {
+			return Rollback{}, err
 		}
 	}
 	return r, nil
+}
+
+// oldestOwn is the last of the commits from head on along first parents: who has
+// any of these has it too. What a merge brought in may well be pushed.
+func oldestOwn(commits []Commit, head string) string {
+	first := make(map[string]string, len(commits))
+	for _, c := range commits {
+		first[c.Hash] = strings.Join(c.Parents[:min(len(c.Parents), 1)], "")
+	}
+	for {
+		parent := first[head]
+		if _, taken := first[parent]; !taken {
+			return head
+		}
+		head = parent
+	}
 }
 
 // refusePushed fails when a remote-tracking branch holds the commit.
@@ -261,8 +272,8 @@ func (s *Service) reflogIdentity() []string {
 // Undo goes back to the state that a backup holds: HEAD, the branch, the index
 // and all files that are not ignored. The state before is saved as a backup of
 // its own and returned, so that Undo can be undone. An empty id means the newest
-// backup. Of a branch that DeleteBranch deleted by force Undo makes the branch
-// again and touches nothing else.
+// backup that was made in this working tree. Of a branch that DeleteBranch deleted
+// by force Undo makes the branch again and touches nothing else.
 func (s *Service) Undo(ctx context.Context, id string) (Snapshot, error) {
 	if err := s.needWorktree("undo"); err != nil {
 		return Snapshot{}, err
@@ -272,10 +283,11 @@ func (s *Service) Undo(ctx context.Context, id string) (Snapshot, error) {
 		if err != nil {
 			return Snapshot{}, err
 		}
-		if len(list) == 0 {
-			return Snapshot{}, fmt.Errorf("git: undo: no backup: %w", ErrNotFound)
+		newest := slices.IndexFunc(list, func(b Snapshot) bool { return b.worktree == s.worktree() })
+		if newest < 0 {
+			return Snapshot{}, fmt.Errorf("git: undo: no backup of %s: %w", s.root, ErrNotFound)
 		}
-		id = list[0].ID
+		id = list[newest].ID
 	}
 	target, err := s.FindSnapshot(ctx, id)
 	if err != nil {

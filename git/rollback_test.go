@@ -146,6 +146,28 @@ func TestRollbackRefuses(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotFound)
 }
 
+// What was pushed before a merge is as pushed as without it; what the merge brought
+// in is still on its own branch.
+func TestRollbackOfPushedCommitsBelowAMerge(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	r := history(t)
+	r.run("update-ref", "refs/remotes/origin/main", "HEAD")
+	r.run("switch", "-qc", "side", "HEAD~1")
+	r.file("side.txt", "side\n")
+	r.run("add", "-A")
+	r.run("commit", "-qm", "side")
+	r.run("update-ref", "refs/remotes/origin/side", "HEAD")
+	r.run("switch", "-q", "main")
+	r.run("merge", "-q", "--no-ff", "-m", "merge", "side")
+	_, err := r.Rollback(ctx, RollbackOptions{N: 2, Merges: true})
+	require.ErrorIs(t, err, ErrRefused)
+	require.ErrorContains(t, err, "origin/main")
+	rb, err := r.Rollback(ctx, RollbackOptions{Merges: true})
+	require.NoError(t, err)
+	assert.Len(t, rb.Commits, 2)
+}
+
 func TestRollbackRestoresTheCheckpoint(t *testing.T) {
 	t.Parallel()
 	r := history(t)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,8 @@ type Snapshot struct {
 	Commit string    `json:"commit"`           // hash of the commit that holds the files
 	Index  string    `json:"index"`            // hash of the commit that holds the index
 	Backup bool      `json:"backup,omitempty"` // saved by the package before it changed something
+
+	worktree string // of a linked working tree, its git directory below the common one
 }
 
 const (
@@ -72,7 +75,7 @@ func (s *Service) save(ctx context.Context, reason string, backup bool) (_ Snaps
 			sc.remove()
 		}
 	}()
-	snap := Snapshot{Time: time.Now().Truncate(time.Second), Reason: oneLine(strings.TrimSpace(reason)), Backup: backup}
+	snap := Snapshot{Time: time.Now().Truncate(time.Second), Reason: oneLine(strings.TrimSpace(reason)), Backup: backup, worktree: s.worktree()}
 	if snap.Head, err = s.head(ctx); err != nil {
 		return Snapshot{}, nil, err
 	}
@@ -178,12 +181,24 @@ func (s *Service) commitTree(ctx context.Context, tree string, snap Snapshot, pa
 		title = "working state"
 	}
 	message := fmt.Sprintf("tokenring: %s\n\nTokenring-Branch: %s\nTokenring-Head: %s\n", title, snap.Branch, snap.Head)
+	if snap.worktree != "" {
+		message += "Tokenring-Worktree: " + snap.worktree + "\n"
+	}
 	args := append([]string{"commit-tree", "--no-gpg-sign", "-F", "-"}, parents...)
 	out, err := s.git(ctx, call{args: append(args, tree), stdin: []byte(message), env: snapshotEnv(snap.Time), writes: true})
 	if err != nil {
 		return "", fmt.Errorf("save the state: %w", err)
 	}
 	return strings.TrimSpace(out), nil
+}
+
+// worktree names a linked working tree; the main one is "".
+func (s *Service) worktree() string {
+	rel, err := filepath.Rel(s.commonDir, s.gitDir)
+	if err != nil || rel == "." {
+		return ""
+	}
+	return filepath.ToSlash(rel)
 }
 
 // Snapshots lists what Snapshot saved, the newest first.
@@ -225,6 +240,8 @@ func (s *Service) saved(ctx context.Context, prefix string) ([]Snapshot, error) 
 				snap.Branch = v
 			} else if v, ok := strings.CutPrefix(line, "Tokenring-Head: "); ok {
 				snap.Head = v
+			} else if v, ok := strings.CutPrefix(line, "Tokenring-Worktree: "); ok {
+				snap.worktree = v
 			}
 		}
 		list = append(list, snap)

@@ -57,6 +57,37 @@ func TestWorktreesForParallelAgents(t *testing.T) {
 	assert.Len(t, must(r.Worktrees(ctx)), 1)
 }
 
+// Each agent takes back its own work, not what another did meanwhile.
+func TestUndoIsOfThisWorktree(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	r := history(t)
+	one, err := r.AddWorktree(ctx, WorktreeOptions{Path: filepath.Join(t.TempDir(), "one"), Branch: "one"})
+	require.NoError(t, err)
+	two, err := r.AddWorktree(ctx, WorktreeOptions{Path: filepath.Join(t.TempDir(), "two"), Branch: "two"})
+	require.NoError(t, err)
+	all := []*Service{r.Service, one, two}
+	for _, s := range all { // so that no branch tells them apart
+		runIn(t, s.Root(), "switch", "-q", "--detach")
+	}
+	tip := r.run("rev-parse", "HEAD")
+	for _, s := range all {
+		_, err := s.Undo(ctx, "")
+		require.ErrorIs(t, err, ErrNotFound)
+		_, err = s.Rollback(ctx, RollbackOptions{})
+		require.NoError(t, err)
+	}
+	for _, s := range all {
+		now, err := s.Undo(ctx, "")
+		require.NoError(t, err)
+		assert.Equal(t, tip, runIn(t, s.Root(), "rev-parse", "HEAD"))
+		again, err := s.FindSnapshot(ctx, now.ID)
+		require.NoError(t, err)
+		assert.Equal(t, now, again)
+	}
+	assert.Len(t, must(r.Backups(ctx)), 6)
+}
+
 func TestMergeConflictChangesNothing(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
