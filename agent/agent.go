@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -101,11 +102,17 @@ func (a *Agent) Budget() *budget.Budget { return a.budget }
 func (a *Agent) Manager() *Manager { return a.m }
 
 // Emit adds an event to the log and returns its sequence number, or 0 when the
-// agent has exited. It never waits for readers.
+// agent has exited. It never waits for readers. [Exit] and [Lagged] are not
+// taken, so that what another agent says can be passed on.
 func (a *Agent) Emit(body Body) uint64 {
-	if body == nil {
+	switch body.(type) {
+	case nil, Exit, Lagged:
 		return 0
 	}
+	return a.emit(body)
+}
+
+func (a *Agent) emit(body Body) uint64 {
 	input := ""
 	if r := a.running.Load(); r != nil {
 		input = r.input.ID
@@ -236,6 +243,14 @@ func (a *Agent) enter(ctx context.Context) context.Context {
 
 // newID makes a random name of 64 bits and more.
 func newID() string { return strings.ToLower(rand.Text()[:16]) }
+
+// checkJSON reports what no checkpoint could hold.
+func checkJSON(what string, raw json.RawMessage) error {
+	if len(raw) > 0 && !json.Valid(raw) {
+		return fmt.Errorf("%s is not JSON", what)
+	}
+	return nil
+}
 
 // cloneRaw copies JSON, so that nothing the caller does later changes it.
 func cloneRaw(raw json.RawMessage) json.RawMessage {

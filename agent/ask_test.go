@@ -252,7 +252,7 @@ func TestAnswersMustFit(t *testing.T) {
 			require.ErrorContains(t, err, c.bad)
 		}
 	}
-	for _, bad := range []Request{{}, {Kind: Choice}, {Kind: Choice, Options: options}, {Kind: Form},
+	for _, bad := range []Request{{}, {Kind: Choice}, {Kind: MultiChoice, Options: options[1:], Min: 2, Max: 1}, {Kind: Choice, Options: options}, {Kind: Form},
 		{Kind: Tree, Options: []Option{{Value: "a"}, {Value: "a"}}}, {Kind: Form, Fields: []Field{{Name: "x", Kind: Form}}},
 		{Kind: Form, Fields: []Field{{Name: "x", Kind: Text}, {Name: "x", Kind: Text}}}} {
 		require.Error(t, bad.check())

@@ -210,10 +210,12 @@ type wireEvent struct {
 	Body  json.RawMessage `json:"body,omitempty"`
 }
 
-// MarshalJSON writes {"seq", "first", "time", "input", "kind", "body"}.
+// MarshalJSON writes {"seq", "first", "time", "input", "kind", "body"}. What is to
+// be JSON in a body and is not, such as a tool call's arguments that a model
+// wrote badly, becomes a string.
 func (e Event) MarshalJSON() ([]byte, error) {
 	w := wireEvent{Seq: e.Seq, First: e.First, Time: e.Time, Input: e.Input}
-	switch b := e.Body.(type) {
+	switch b := sound(e.Body).(type) {
 	case nil:
 	case Unknown:
 		w.Kind, w.Body = b.Name, b.Data
@@ -225,6 +227,36 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		w.Kind, w.Body = b.Kind(), data
 	}
 	return json.Marshal(w)
+}
+
+// sound returns b with what is not JSON in it as strings.
+func sound(b Body) Body {
+	switch b := b.(type) {
+	case ToolStarted:
+		b.Call.Args = soundJSON(b.Call.Args)
+		return b
+	case ToolFinished:
+		b.Call.Args = soundJSON(b.Call.Args)
+		return b
+	case Asked:
+		b.Request.Data = soundJSON(b.Request.Data)
+		return b
+	case Custom:
+		b.Data = soundJSON(b.Data)
+		return b
+	case Unknown:
+		b.Data = soundJSON(b.Data)
+		return b
+	}
+	return b
+}
+
+func soundJSON(raw json.RawMessage) json.RawMessage {
+	if len(raw) == 0 || json.Valid(raw) {
+		return raw
+	}
+	text, _ := json.Marshal(string(raw)) // a string always can be
+	return text
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote. A kind that this version does not

@@ -19,7 +19,7 @@ type Input struct {
 	Text string `json:"text"`
 	// Source says where it comes from, for example "user" or "queue".
 	Source string `json:"source,omitempty"`
-	// Data is the host's own.
+	// Data is the host's own: valid JSON, or nil.
 	Data json.RawMessage `json:"data,omitempty"`
 	// Time is when it was accepted. Set by Submit.
 	Time time.Time `json:"time"`
@@ -165,6 +165,9 @@ func (a *Agent) Submit(ctx context.Context, in Input) (*Run, error) {
 	}
 	if in.ID == "" {
 		in.ID = newID()
+	}
+	if err := checkJSON("Data", in.Data); err != nil {
+		return nil, fmt.Errorf("agent %s: input %s: %w", a.id, in.ID, err)
 	}
 	in.Time = time.Now()
 	in.Resumed = false

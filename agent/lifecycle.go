@@ -133,7 +133,7 @@ func (a *Agent) stopIf(ctx context.Context, reason string, save bool, condition 
 	}
 	errs = append(errs, left)
 	a.m.remove(a)
-	a.Emit(Exit{Reason: reason})
+	a.emit(Exit{Reason: reason})
 	a.mu.Lock()
 	a.state = stopped
 	a.mu.Unlock()

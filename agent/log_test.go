@@ -306,3 +306,74 @@ func TestEventsRoundTripAsJSON(t *testing.T) {
 	var ev Event
 	require.Error(t, json.Unmarshal([]byte(`{"seq":1,"kind":"output","body":[]}`), &ev))
 }
+
+// A model may write arguments that are no JSON. The event is told all the same,
+// and no checkpoint fails for it.
+func TestMalformedJSONStopsNoEvent(t *testing.T) {
+	bad := json.RawMessage(`{"path": "a`)
+	text := json.RawMessage(`"{\"path\": \"a"`)
+	call := ToolCall{ID: "1", Name: "read", Args: bad}
+	told := ToolCall{ID: "1", Name: "read", Args: text}
+	for _, c := range []struct{ body, want Body }{
+		{ToolStarted{call}, ToolStarted{told}},
+		{ToolFinished{Call: call, Result: "r"}, ToolFinished{Call: told, Result: "r"}},
+		{Custom{"c", bad}, Custom{"c", text}},
+		{Asked{Request{ID: "q", Data: bad}}, Asked{Request{ID: "q", Data: text}}},
+		{Unknown{"u", bad}, Unknown{"u", text}},
+	} {
+		data, err := json.Marshal(Event{Seq: 1, Body: c.body})
+		require.NoError(t, err)
+		var back Event
+		require.NoError(t, json.Unmarshal(data, &back))
+		assert.Equal(t, c.want, back.Body)
+	}
+
+	typ := Type{Name: "test", KeepEvents: 5}
+	m := newManager(t, ManagerOptions{Store: &MemoryStore{}}, typ)
+	a := spawn(t, m, SpawnOptions{})
+	_, err := a.BeforeTool(t.Context(), call)
+	require.NoError(t, err)
+	_, err = a.Checkpoint(t.Context())
+	require.NoError(t, err)
+
+	// What a host hands in for the agent to keep is refused at once.
+	_, err = a.Submit(t.Context(), Input{Data: bad})
+	require.ErrorContains(t, err, "Data is not JSON")
+	_, err = a.Ask(t.Context(), Request{Kind: Confirm, Data: bad})
+	require.ErrorContains(t, err, "Data is not JSON")
+	_, err = m.Spawn(t.Context(), "test", SpawnOptions{Config: Config(bad)})
+	require.ErrorContains(t, err, "Config is not JSON")
+	require.NoError(t, a.Stop(t.Context()))
+}
+
+// An agent that passes on what its sub-agents say does not end with them.
+func TestForwardedEndsEndNothing(t *testing.T) {
+	m := newManager(t, ManagerOptions{}, Type{Name: "test"})
+	a := spawn(t, m, SpawnOptions{})
+	child, err := a.Spawn(t.Context(), "test", SpawnOptions{})
+	require.NoError(t, err)
+	child.Emit(Output{Text: "hello"})
+	require.NoError(t, child.Stop(t.Context()))
+	for ev, err := range child.Events(t.Context(), 0) {
+		require.NoError(t, err)
+		a.Emit(ev.Body)
+	}
+	assert.Zero(t, a.Emit(Lagged{From: 1, To: 9}))
+	assert.NotZero(t, a.Emit(Output{Text: "I go on"}))
+	assert.Len(t, bodiesOf[Output](events(a)), 2)
+	assert.Zero(t, a.Stats().Missed)
+}
+
+// What is nested weighs too, or a log of big questions would outgrow its bound.
+func TestNestedPartsHaveWeight(t *testing.T) {
+	text := strings.Repeat("x", 1000)
+	for _, b := range []Body{
+		Asked{Request{Options: []Option{{Children: []Option{{Value: text}}}}}},
+		Asked{Request{Fields: []Field{{Options: []Option{{Label: text}}}}}},
+		Asked{Request{Default: &Response{Text: text}}},
+		Answered{Response: Response{Fields: map[string]Response{"a": {Choices: []string{text}}}}},
+	} {
+		assert.GreaterOrEqual(t, b.size(), 1000)
+		assert.LessOrEqual(t, b.size(), 1500)
+	}
+}

@@ -110,7 +110,8 @@ type SpawnOptions struct {
 	// Parent makes it a sub-agent: it stops with its parent and takes over the
 	// slices that ask for it.
 	Parent *Agent
-	// Config is the host's own; Setup and Handle read it with [Agent.Config].
+	// Config is the host's own, valid JSON or nil; Setup and Handle read it with
+	// [Agent.Config].
 	Config Config
 	// Budget limits what the agent may spend; the contexts of its handlers,
 	// hooks and commands carry it. Nil means the parent's, which a sub-agent
@@ -173,6 +174,9 @@ func (m *Manager) build(typeName string, opts SpawnOptions) (*Agent, error) {
 		id = newID()
 	} else if err := checkName("agent", id); err != nil {
 		return nil, err
+	}
+	if err := checkJSON("Config", opts.Config); err != nil {
+		return nil, fmt.Errorf("agent %s: type %q: %w", id, typeName, err)
 	}
 	depth := 0
 	parent := ""

@@ -47,7 +47,8 @@ type Request struct {
 	// Default is the answer of a request that timed out. Nil makes that an
 	// error that wraps context.DeadlineExceeded.
 	Default *Response `json:"default,omitempty"`
-	// Data is the host's own, for example the call that wants approval.
+	// Data is the host's own, for example the call that wants approval: valid
+	// JSON, or nil.
 	Data json.RawMessage `json:"data,omitempty"`
 
 	// Input is the ID of the input that asks. Set by Ask.
@@ -89,19 +90,32 @@ type Response struct {
 }
 
 func (r Request) size() int {
-	n := len(r.Text) + len(r.Title) + len(r.Data)
-	for _, o := range r.Options {
-		n += len(o.Value) + len(o.Label) + 48
+	n := len(r.Text) + len(r.Title) + len(r.Data) + optionsSize(r.Options)
+	for _, f := range r.Fields {
+		n += len(f.Name) + len(f.Label) + 64 + optionsSize(f.Options)
 	}
-	return n + 64*len(r.Fields)
+	if r.Default != nil {
+		n += r.Default.size()
+	}
+	return n
+}
+
+func optionsSize(options []Option) (n int) {
+	for _, o := range options {
+		n += len(o.Value) + len(o.Label) + 48 + optionsSize(o.Children)
+	}
+	return n
 }
 
 func (r Response) size() int {
-	n := len(r.Text)
+	n := len(r.Text) + len(r.By)
 	for _, c := range r.Choices {
 		n += len(c) + 16
 	}
-	return n + 64*len(r.Fields)
+	for name, part := range r.Fields {
+		n += len(name) + 64 + part.size()
+	}
+	return n
 }
 
 // same reports whether r and other ask the same for the same input, so that an
@@ -123,9 +137,15 @@ func compact(raw json.RawMessage) []byte {
 
 // check reports what is wrong with a question.
 func (r Request) check() error {
+	if err := checkJSON("Data", r.Data); err != nil {
+		return err
+	}
 	switch r.Kind {
 	case Confirm, Text, Password:
 	case Choice, MultiChoice, Tree:
+		if r.Max > 0 && r.Min > r.Max {
+			return fmt.Errorf("at least %d and at most %d choices: nobody can answer that", r.Min, r.Max)
+		}
 		return checkOptions(r.Options, r.Kind == Tree)
 	case Form:
 		if len(r.Fields) == 0 {
