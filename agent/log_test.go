@@ -352,15 +352,15 @@ func TestForwardedEndsEndNothing(t *testing.T) {
 	a := spawn(t, m, SpawnOptions{})
 	child, err := a.Spawn(t.Context(), "test", SpawnOptions{})
 	require.NoError(t, err)
-	child.Emit(Output{Text: "hello"})
+	child.Emit(Message{Text: "hello"})
 	require.NoError(t, child.Stop(t.Context()))
 	for ev, err := range child.Events(t.Context(), 0) {
 		require.NoError(t, err)
 		a.Emit(ev.Body)
 	}
 	assert.Zero(t, a.Emit(Lagged{From: 1, To: 9}))
-	assert.NotZero(t, a.Emit(Output{Text: "I go on"}))
-	assert.Len(t, bodiesOf[Output](events(a)), 2)
+	assert.NotZero(t, a.Emit(Message{Text: "I go on"}))
+	assert.Len(t, bodiesOf[Message](events(a)), 2)
 	assert.Zero(t, a.Stats().Missed)
 }
 
