@@ -125,13 +125,16 @@ func (c *Conversation) compact(ctx context.Context, r *run, keep int) (bool, err
 	}
 	messages, changed := dropOutput(s.messages, old)
 	target := c.compactAt() * 3 / 4 // so that the next step does not compact again
-	if saved := estimate(s.messages) - estimate(messages); recent > 1 && (!changed || c.opts.ContextLimit > 0 && before-saved > target) {
+	// A single message is worth a summary when it is most of the history and not
+	// a summary itself.
+	worth := recent > 1 || recent == 1 && keep <= 1 && 2*estimate(messages[:1]) > estimate(messages) &&
+		!strings.HasPrefix(messages[0].Text(), summaryHead)
+	if saved := estimate(s.messages) - estimate(messages); worth && (!changed || c.opts.ContextLimit > 0 && before-saved > target) {
 		summary, err := c.summarize(ctx, r, messages[:recent])
 		if err != nil {
 			return false, err
 		}
-		head := User("Summary of the conversation so far, which replaces the messages themselves:\n\n" + summary)
-		messages = append([]Message{head}, messages[recent:]...)
+		messages = append([]Message{User(summaryHead + summary)}, messages[recent:]...)
 		changed = true
 	}
 	if !changed {
@@ -193,6 +196,9 @@ func dropOutput(messages []Message, recent int) ([]Message, bool) {
 	return out, changed
 }
 
+// summaryHead begins the message that replaces others.
+const summaryHead = "Summary of the conversation so far, which replaces the messages themselves:\n\n"
+
 const summaryPrompt = `Summarise this conversation between a person and an assistant who works with tools, so that the assistant can go on with only your summary. Keep: what the person wants, in their own words where they matter; decisions and their reasons; what was done, with exact names of files, functions, commands and errors; what was found out; what is left to do. Leave out greetings and anything that no longer matters. Answer with the summary alone.`
 
 // summarize returns a text that replaces messages.
@@ -207,7 +213,34 @@ func (c *Conversation) summarize(ctx context.Context, r *run, messages []Message
 		}
 		return text, nil
 	}
-	req := &Request{System: summaryPrompt, Messages: []Message{User(Transcript(messages))}}
+	transcript := Transcript(messages)
+	for {
+		summary, err := c.askSummary(ctx, r, transcript)
+		if ClassOf(err) == ClassContextLength && len(transcript) > minTranscript {
+			transcript = withoutMiddle(transcript, len(transcript)/2)
+			continue
+		}
+		if err != nil {
+			return "", fmt.Errorf("summarising the conversation: %w", err)
+		}
+		return summary, nil
+	}
+}
+
+// minTranscript is the length in bytes below which a transcript that is too long
+// for the model is not cut further.
+const minTranscript = 2000
+
+// withoutMiddle leaves about n bytes of text: the beginning says what the person
+// wants and the end how far it is.
+func withoutMiddle(text string, n int) string {
+	head, tail := strings.ToValidUTF8(text[:n/2], ""), strings.ToValidUTF8(text[len(text)-n/2:], "")
+	return fmt.Sprintf("%s\n[… %d bytes were left out …]\n%s", head, len(text)-len(head)-len(tail), tail)
+}
+
+// askSummary has the conversation's own model summarise a transcript.
+func (c *Conversation) askSummary(ctx context.Context, r *run, transcript string) (string, error) {
+	req := &Request{System: summaryPrompt, Messages: []Message{User(transcript)}}
 	spend, err := c.reserve(ctx, estimate(req.Messages), 0)
 	if err != nil {
 		return "", err
@@ -223,11 +256,11 @@ func (c *Conversation) summarize(ctx context.Context, r *run, messages []Message
 			return "", err
 		}
 	}
-	if err == nil && strings.TrimSpace(reply.Text()) == "" {
-		err = errors.New("the model returned no text")
-	}
 	if err != nil {
-		return "", fmt.Errorf("summarising the conversation: %w", err)
+		return "", err
+	}
+	if strings.TrimSpace(reply.Text()) == "" {
+		return "", errors.New("the model returned no text")
 	}
 	return reply.Text(), nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -142,6 +143,10 @@ func TestCompactOnRequest(t *testing.T) {
 	_, err = c.Compact(t.Context())
 	require.ErrorContains(t, err, "summarising the conversation: no")
 	assert.Len(t, c.Messages(), 7, "a failed summary loses nothing")
+	turn, err := c.Continue(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, aiclient.StopNothing, turn.Stop)
+	assert.EqualValues(t, 4, c.Stats().Turns, "neither a compaction nor nothing is a turn")
 }
 
 // TestARecentOutputThatIsTooLong checks that output too long for the model does
@@ -167,4 +172,44 @@ func TestARecentOutputThatIsTooLong(t *testing.T) {
 	assert.Contains(t, lastResults(c.Messages())[0].Text, "were dropped to save context")
 	assert.Equal(t, "read it", c.Messages()[0].Text())
 	require.NoError(t, aiclient.Validate(&aiclient.Request{Messages: c.Messages()}, aiclient.Rules{}))
+}
+
+// TestAMessageThatIsTooLong sends more than the model takes, at first and within
+// a conversation. That message is refused, and no later one.
+func TestAMessageThatIsTooLong(t *testing.T) {
+	const most = 5000
+	for name, said := range map[string]int{"at first": 0, "later": 3} {
+		t.Run(name, func(t *testing.T) {
+			tooLong := 0
+			chat := &script{reply: func(_ context.Context, _ int, req *aiclient.Request) ([]aiclient.Part, error) {
+				if size := len(req.System) + len(aiclient.Transcript(req.Messages)); size > most {
+					tooLong++
+					return nil, &aiclient.APIError{Provider: "script", Class: aiclient.ClassContextLength}
+				}
+				if strings.HasPrefix(req.System, "Summarise") {
+					text := req.Messages[0].Text()
+					assert.True(t, utf8.ValidString(text))
+					if strings.Contains(text, "ő") {
+						assert.Contains(t, text, "BEGIN")
+						assert.Contains(t, text, "END")
+						assert.Contains(t, text, "bytes were left out")
+					}
+					return says("SUMMARY"), nil
+				}
+				return says("ok"), nil
+			}}
+			c := aiclient.NewConversation(chat, aiclient.ConversationOptions{})
+			for range said {
+				_, err := c.Send(t.Context(), "hello")
+				require.NoError(t, err)
+			}
+			_, err := c.Send(t.Context(), "BEGIN"+strings.Repeat("ő", 50*most)+"END")
+			require.ErrorIs(t, err, aiclient.ClassContextLength)
+			turn, err := c.Send(t.Context(), "shorter, then")
+			require.NoError(t, err)
+			assert.Equal(t, "ok", turn.Text)
+			assert.Contains(t, c.Messages()[0].Text(), "SUMMARY")
+			assert.Less(t, tooLong, 30)
+		})
+	}
 }

@@ -41,7 +41,6 @@ func (c *Conversation) begin(ctx context.Context) (*run, error) {
 		return nil, ErrBusy
 	}
 	c.running = true
-	c.statsTurns.Add(1)
 	return &run{turn: &Turn{}, loads: c.loads}, nil
 }
 
@@ -61,6 +60,7 @@ type ending struct {
 // drive runs the loop and returns its error, or that of the end of ctx. A panic
 // of a function that the host gave goes on in the caller.
 func (c *Conversation) drive(ctx context.Context, r *run) error {
+	c.statsTurns.Add(1)
 	done := make(chan ending, 1)
 	c.workers.start()
 	go func() {
