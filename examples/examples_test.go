@@ -1,7 +1,9 @@
 package examples_test
 
 import (
+	"bufio"
 	"bytes"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,9 +19,8 @@ import (
 // and without keys, and looks for the lines that say what it shows.
 func TestExamplesRun(t *testing.T) {
 	dir := t.TempDir()
-	build := exec.Command("go", "build", "-o", dir+string(filepath.Separator),
-		"./quickstart", "./providers", "./structured", "./approval", "./checkpoint", "./swarm", "./cachedhttp", "./registrywait")
-	out, err := build.CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", dir+string(filepath.Separator),
+		"./quickstart", "./providers", "./structured", "./approval", "./checkpoint", "./swarm", "./cachedhttp", "./registrywait").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 
 	for _, c := range []struct {
@@ -41,15 +42,13 @@ func TestExamplesRun(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			cmd := exec.CommandContext(t.Context(), filepath.Join(dir, c.name))
+			tmp := t.TempDir()
+			cmd := example(t, filepath.Join(dir, c.name), tmp)
 			cmd.Stdin = strings.NewReader(c.stdin)
-			cmd.Env = []string{"TMPDIR=" + t.TempDir(), "GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_CONFIG_SYSTEM=" + os.DevNull}
-			for _, name := range []string{"PATH", "HOME", "SYSTEMROOT"} {
-				cmd.Env = append(cmd.Env, name+"="+os.Getenv(name))
-			}
 			var stdout, stderr bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &stdout, &stderr
 			require.NoError(t, cmd.Run(), "%s%s", &stdout, &stderr)
+			assert.Empty(t, files(t, tmp), "nothing is left behind")
 			for _, want := range c.want {
 				assert.Contains(t, stdout.String(), want)
 			}
@@ -62,4 +61,52 @@ func TestExamplesRun(t *testing.T) {
 			}
 		})
 	}
+	if runtime.GOOS == "windows" {
+		return // where a process cannot be interrupted
+	}
+	for name, at := range map[string]string{"approval": "yes, always or no?", "swarm": "is merged", "checkpoint": "painting wall 1"} {
+		t.Run("interrupted "+name, func(t *testing.T) { interrupt(t, filepath.Join(dir, name), at) })
+	}
+}
+
+// interrupt interrupts a program that makes files, in the middle of its work.
+func interrupt(t *testing.T, program, at string) {
+	t.Parallel()
+	tmp := t.TempDir()
+	cmd := example(t, program, tmp)
+	_, err := cmd.StdinPipe() // stays open: somebody sits there
+	require.NoError(t, err)
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	var seen strings.Builder
+	for in := bufio.NewReader(stdout); !strings.Contains(seen.String(), at); {
+		b, err := in.ReadByte()
+		require.NoError(t, err, seen.String())
+		seen.WriteByte(b)
+	}
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	_, err = io.Copy(io.Discard, stdout)
+	require.NoError(t, err)
+	_ = cmd.Wait() // what was nearly done may be done
+	assert.True(t, cmd.ProcessState.Exited(), "the signal has not killed it")
+	assert.Empty(t, files(t, tmp), "nothing is left behind")
+}
+
+// example prepares a run of a program with a folder of its own for temporary files
+// and no keys.
+func example(t *testing.T, program, tmp string) *exec.Cmd {
+	cmd := exec.CommandContext(t.Context(), program)
+	cmd.Env = []string{"TMPDIR=" + tmp, "GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_CONFIG_SYSTEM=" + os.DevNull}
+	for _, name := range []string{"PATH", "HOME", "SYSTEMROOT"} {
+		cmd.Env = append(cmd.Env, name+"="+os.Getenv(name))
+	}
+	return cmd
+}
+
+func files(t *testing.T, dir string) []os.DirEntry {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	return entries
 }

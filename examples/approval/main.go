@@ -16,6 +16,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 
@@ -28,17 +29,20 @@ import (
 )
 
 func main() {
-	dir, err := os.MkdirTemp("", "approval")
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, os.Stdin, os.Stdout)
+	stop()
 	if err != nil {
-		log.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	if err := run(context.Background(), dir, os.Stdin, os.Stdout); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, dir string, in io.Reader, out io.Writer) error {
+func run(ctx context.Context, in io.Reader, out io.Writer) error {
+	dir, err := os.MkdirTemp("", "approval")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
 	server := aitest.NewServer(nil, script)
 	defer server.Close()
 	chat := openai.New(openai.Options{BaseURL: server.URL + "/v1", APIKey: "none"}).Chat("scripted")
@@ -49,7 +53,7 @@ func run(ctx context.Context, dir string, in io.Reader, out io.Writer) error {
 	defer files.Close()
 
 	manager := agent.NewManager(agent.ManagerOptions{})
-	defer manager.Shutdown(ctx)
+	defer manager.Shutdown(context.WithoutCancel(ctx))
 	err = manager.RegisterType(agent.Type{
 		Name: "editor",
 		Handle: func(ctx context.Context, a *agent.Agent, in agent.Input) error {
@@ -80,7 +84,7 @@ func run(ctx context.Context, dir string, in io.Reader, out io.Writer) error {
 	if _, err := editor.Submit(ctx, agent.Input{Text: "Write the note and publish it."}); err != nil {
 		return err
 	}
-	return talk(ctx, editor, dir, bufio.NewScanner(in), out)
+	return talk(ctx, editor, dir, readLines(in), out)
 }
 
 // approve turns a question of the conversation into one of the agent, which
@@ -100,7 +104,7 @@ func approve(ctx context.Context, a *agent.Agent, q aiclient.Approval) (aiclient
 }
 
 // talk shows the agent's events and answers its questions until it is done.
-func talk(ctx context.Context, a *agent.Agent, dir string, lines *bufio.Scanner, out io.Writer) error {
+func talk(ctx context.Context, a *agent.Agent, dir string, lines <-chan string, out io.Writer) error {
 	for event, err := range a.Events(ctx, 0) {
 		if err != nil {
 			return err
@@ -109,8 +113,13 @@ func talk(ctx context.Context, a *agent.Agent, dir string, lines *bufio.Scanner,
 		case agent.Asked:
 			fmt.Fprintf(out, "%s\nyes, always or no? ", strings.TrimRight(body.Request.Text, "\n"))
 			answer := agent.Response{Cancelled: true} // nobody is there any more
-			if lines.Scan() {
-				answer = agent.Response{Choices: []string{strings.TrimSpace(lines.Text())}}
+			select {
+			case line, ok := <-lines:
+				if ok {
+					answer = agent.Response{Choices: []string{strings.TrimSpace(line)}}
+				}
+			case <-ctx.Done():
+				return ctx.Err()
 			}
 			fmt.Fprintln(out, strings.Join(answer.Choices, ""))
 			if err := a.Answer(body.Request.ID, answer); err != nil {
@@ -134,6 +143,19 @@ func talk(ctx context.Context, a *agent.Agent, dir string, lines *bufio.Scanner,
 		}
 	}
 	return nil
+}
+
+// readLines hands out the lines of in. Its goroutine ends with the input, or with
+// the process: nothing can stop it from reading.
+func readLines(in io.Reader) <-chan string {
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		for scanner := bufio.NewScanner(in); scanner.Scan(); {
+			lines <- scanner.Text()
+		}
+	}()
+	return lines
 }
 
 // script writes a draft, which is allowed, and a file, which is asked about.

@@ -19,6 +19,7 @@ import (
 	"log"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 
 	"github.com/tokenring-ai/tokenring-go/agent"
@@ -32,19 +33,21 @@ func main() {
 	state := flag.String("state", "", "directory of the checkpoints; set for the children")
 	die := flag.Int("die", 0, "kill this process in the tool call of that number")
 	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	var err error
 	if *state == "" {
-		err = parent()
+		err = parent(ctx)
 	} else {
-		err = child(context.Background(), *state, *die)
+		err = child(ctx, *state, *die)
 	}
+	stop()
 	if err != nil {
 		log.Fatal(err)
 	}
 }
 
 // parent starts the two children.
-func parent() error {
+func parent(ctx context.Context) error {
 	dir, err := os.MkdirTemp("", "checkpoint")
 	if err != nil {
 		return err
@@ -55,13 +58,13 @@ func parent() error {
 		return err
 	}
 	start := func(args ...string) error {
-		cmd := exec.Command(self, append([]string{"-state", dir}, args...)...)
+		cmd := exec.CommandContext(ctx, self, append([]string{"-state", dir}, args...)...)
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		return cmd.Run()
 	}
 	fmt.Println("first process:")
 	var killed *exec.ExitError
-	if err := start("-die", "3"); !errors.As(err, &killed) {
+	if err := start("-die", "3"); ctx.Err() != nil || !errors.As(err, &killed) {
 		return fmt.Errorf("the first process was to be killed, it ended with %v", err)
 	}
 	fmt.Println("it was killed; second process:")
@@ -78,7 +81,7 @@ func child(ctx context.Context, state string, die int) error {
 		return err
 	}
 	manager := agent.NewManager(agent.ManagerOptions{Store: store})
-	defer manager.Shutdown(ctx)
+	defer manager.Shutdown(context.WithoutCancel(ctx))
 	err = manager.RegisterType(agent.Type{
 		Name:           "painter",
 		AutoCheckpoint: agent.AutoCheckpoint{BeforeInput: true, AfterInput: true},

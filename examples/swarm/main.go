@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"sync"
 
@@ -32,17 +33,20 @@ import (
 var tasks = []string{"translate hello.txt", "translate bye.txt", "translate thanks.txt", "shout hello.txt"}
 
 func main() {
-	dir, err := os.MkdirTemp("", "swarm")
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx)
+	stop()
 	if err != nil {
-		log.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	if err := run(context.Background(), dir); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, dir string) error {
+func run(ctx context.Context) error {
+	dir, err := os.MkdirTemp("", "swarm")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
 	server := aitest.NewServer(nil, script)
 	defer server.Close()
 	repo, err := newRepository(ctx, filepath.Join(dir, "repo"))
@@ -50,7 +54,7 @@ func run(ctx context.Context, dir string) error {
 		return err
 	}
 	manager := agent.NewManager(agent.ManagerOptions{})
-	defer manager.Shutdown(ctx)
+	defer manager.Shutdown(context.WithoutCancel(ctx))
 	base, err := repo.Show(ctx, "HEAD")
 	if err != nil {
 		return err
