@@ -15,12 +15,13 @@ const maxExists = 1 << 14
 type existsCache struct {
 	ttl          time.Duration
 	names        *lru.Cache[string, existsAnswer]
+	runs         atomic.Uint64 // programs that ran: they change ignored files too
 	hits, misses atomic.Int64
 }
 
 type existsAnswer struct {
 	exists     bool
-	generation uint64 // of the service's changes, before it was asked
+	generation uint64 // of changes and programs together, before it was asked
 	asked      time.Time
 }
 

@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/tokenring-ai/tokenring-go/utility/command"
@@ -42,7 +43,8 @@ type RunOptions struct {
 
 // Run runs a program in a directory below the root, by the options of
 // Options.Run. The result is complete also when the error is not nil. Files
-// that the program changed count as dirty.
+// that the program changed and that are not ignored count as dirty, and when
+// there are more than 200,000, which are not compared, the root does.
 func (s *Service) Run(ctx context.Context, argv []string, dir string, timeout time.Duration) (r command.Result, err error) {
 	began, program := s.begin(), ""
 	if len(argv) > 0 {
@@ -82,13 +84,22 @@ func (s *Service) Run(ctx context.Context, argv []string, dir string, timeout ti
 		output = DefaultRunOutput
 	}
 	before := s.stamps(ctx)
+	if err := ctx.Err(); err != nil {
+		return command.Result{}, fmt.Errorf("run %s: %w", argv[0], err)
+	}
 	result, err := exec.Execute(ctx, argv, command.Options{
 		Dir: clean, Timeout: timeout, MaxOutput: output,
 		Env: s.opts.Run.Env, InheritEnv: s.opts.Run.InheritEnv,
 	})
 	s.markChanges(context.WithoutCancel(ctx), before)
+	if c := s.tree().exists; c != nil {
+		c.runs.Add(1)
+	}
 	return result, err
 }
+
+// commandStarts are the words of a shell line behind which a command begins.
+var commandStarts = []string{";", "&", "|", "(", ")", "{", "}", "!", "then", "else", "do"}
 
 // RefuseDangerous refuses commands that can hardly be meant and that no
 // approval in passing should let through: removing the file system's root or
@@ -98,12 +109,12 @@ func (s *Service) Run(ctx context.Context, argv []string, dir string, timeout ti
 func RefuseDangerous(_ context.Context, argv []string) error {
 	words := argv
 	if len(argv) >= 3 && isShell(argv[0]) && strings.HasPrefix(argv[1], "-") && strings.Contains(argv[1], "c") {
-		words = strings.Fields(strings.NewReplacer(";", " ; ", "&", " & ", "|", " | ", "(", " ( ", ")", " ) ", "`", " ", "$(", " ( ", "'", "", `"`, "").Replace(argv[2]))
+		words = strings.Fields(strings.NewReplacer(";", " ; ", "&", " & ", "|", " | ", "\n", " ; ", "(", " ( ", ")", " ) ", "`", " ", "$(", " ( ", "'", "", `"`, "").Replace(argv[2]))
 	}
 	start := true
 	fetched := false
 	for i, w := range words {
-		if w == ";" || w == "&" || w == "|" || w == "(" || w == ")" {
+		if slices.Contains(commandStarts, w) {
 			if w == ";" || w == "&" {
 				fetched = false
 			}
@@ -118,7 +129,7 @@ func RefuseDangerous(_ context.Context, argv []string) error {
 		}
 		start = false
 		end := i + 1
-		for end < len(words) && !slices.Contains([]string{";", "&", "|", "(", ")"}, words[end]) {
+		for end < len(words) && !slices.Contains(commandStarts, words[end]) {
 			end++
 		}
 		if err := dangerous(path.Base(w), words[i+1:end], fetched); err != nil {
@@ -163,7 +174,7 @@ func dangerous(name string, args []string, fetched bool) error {
 const maxStamped = 200_000
 
 // stamps takes the state of all files that are not ignored. It returns nil when
-// there are too many.
+// there are too many or the root cannot be read.
 func (s *Service) stamps(ctx context.Context) map[string]fileStamp {
 	out := make(map[string]fileStamp)
 	t := s.tree()
@@ -171,6 +182,7 @@ func (s *Service) stamps(ctx context.Context) map[string]fileStamp {
 	for i := range results {
 		results[i] = make(map[string]fileStamp)
 	}
+	var count atomic.Int64
 	sc := &scan{tree: t}
 	sc.visit = func(w int, dir dirNode, e Entry) bool {
 		if !e.IsRegular() {
@@ -180,7 +192,7 @@ func (s *Service) stamps(ctx context.Context) map[string]fileStamp {
 			stamp.CTime = 0 // a new mode or link is no new content
 			results[w][e.Path] = stamp
 		}
-		return len(results[w]) < maxStamped
+		return count.Add(1) <= maxStamped
 	}
 	sc.fail = func(int, Entry, error) bool { return true }
 	if err := sc.run(ctx, "."); err != nil || sc.stopped.Load() {
@@ -194,13 +206,15 @@ func (s *Service) stamps(ctx context.Context) map[string]fileStamp {
 	return out
 }
 
-// markChanges marks what differs from an earlier state.
+// markChanges marks what differs from an earlier state, or the root when nobody
+// knows.
 func (s *Service) markChanges(ctx context.Context, before map[string]fileStamp) {
-	if before == nil {
-		return
+	var after map[string]fileStamp
+	if before != nil {
+		after = s.stamps(ctx)
 	}
-	after := s.stamps(ctx)
 	if after == nil {
+		s.wrote(ctx, ".")
 		return
 	}
 	var changed []string

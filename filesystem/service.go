@@ -203,7 +203,7 @@ func (s *Service) Exists(ctx context.Context, name string) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	generation, asked := s.WriteGeneration(), time.Now()
+	generation, asked := s.WriteGeneration()+t.exists.runs.Load(), time.Now()
 	if found, ok := t.exists.get(clean, generation); ok {
 		return found, nil
 	}

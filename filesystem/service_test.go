@@ -3,15 +3,18 @@ package filesystem
 import (
 	"context"
 	"encoding/json"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tokenring-ai/tokenring-go/utility/command"
 	"github.com/tokenring-ai/tokenring-go/utility/tool"
 )
 
@@ -165,6 +168,49 @@ func TestRunTool(t *testing.T) {
 	assert.Equal(t, []tool.Effect{{Kind: tool.Exec, Target: "echo 'a b'"}}, find(t, s, "run").EffectsOf(json.RawMessage(`{"argv": ["echo", "a b"]}`)))
 }
 
+func TestExistsKnowsWhatAProgramMade(t *testing.T) {
+	s := newTestService(t, Options{ExistsTTL: time.Hour}, map[string]string{".gitignore": "out\n"})
+	for _, step := range []struct {
+		program string
+		want    bool
+	}{{"true", false}, {"touch", true}, {"rm", false}} {
+		_, err := s.Run(t.Context(), []string{step.program, "out"}, "", 0)
+		require.NoError(t, err)
+		found, err := s.Exists(t.Context(), "out")
+		require.NoError(t, err)
+		assert.Equal(t, step.want, found, step.program)
+	}
+}
+
+// blindTree runs programs but cannot be listed.
+type blindTree struct{ *Memory }
+
+func (b blindTree) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
+	if name == "." {
+		return nil, fs.ErrPermission
+	}
+	return b.Memory.Stat(ctx, name)
+}
+
+func (b blindTree) Execute(context.Context, []string, command.Options) (command.Result, error) {
+	return command.Result{}, nil
+}
+
+func TestRunMarksTheRootWhenItCannotTellWhatChanged(t *testing.T) {
+	m, err := NewMemory(nil)
+	require.NoError(t, err)
+	s := newTestService(t, Options{Provider: blindTree{m}}, nil)
+	_, err = s.Run(t.Context(), []string{"any"}, "", 0)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"."}, s.Changed())
+	s.MarkClean(s.WriteGeneration())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = s.Run(ctx, []string{"any"}, "", 0)
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.False(t, s.Dirty(), "nothing ran")
+}
+
 func TestRefuseDangerous(t *testing.T) {
 	for line, refused := range map[string]bool{
 		"rm -rf /":                         true,
@@ -176,6 +222,9 @@ func TestRefuseDangerous(t *testing.T) {
 		"dd if=x of=/dev/sda":              true,
 		"mkfs.ext4 /dev/sda1":              true,
 		"echo $(shutdown now)":             true,
+		"cd x\nsudo make":                  true,
+		"if true; then rm -rf ~; fi":       true,
+		"{ sudo ls; }":                     true,
 		"chmod -R 777 /":                   true,
 		"rm -rf build":                     false,
 		"rm /":                             false,
