@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
@@ -109,6 +110,7 @@ func (j *JSON[V]) decode(body io.Reader, v *V) error {
 	if limit <= 0 {
 		limit = 16 << 20
 	}
+	limit = min(limit, math.MaxInt64-1)
 	data, err := io.ReadAll(io.LimitReader(body, limit+1))
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package cache_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -60,6 +61,13 @@ func TestJSONAsksOnlyForWhatHasChanged(t *testing.T) {
 			assert.EqualValues(t, 2, unchanged.Load())
 		})
 	}
+}
+
+func TestJSONOfAnyLength(t *testing.T) {
+	client, url := jsonServer(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"models":["m"]}`) })
+	got, err := (&cache.JSON[models]{Client: client, MaxBytes: math.MaxInt64}).Load(t.Context(), url)
+	require.NoError(t, err)
+	assert.Equal(t, models{[]string{"m"}}, got)
 }
 
 func TestJSONWithoutValidatorsAndWithErrors(t *testing.T) {
