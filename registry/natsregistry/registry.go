@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -112,6 +113,7 @@ func Open[T any](ctx context.Context, nc *nats.Conn, opts Options[T]) (*Registry
 	if opts.TTL <= 0 {
 		opts.TTL = defaultTTL
 	}
+	opts.TTL = min(opts.TTL, math.MaxInt64/4) // what is more could not be multiplied
 	if opts.Heartbeat <= 0 || opts.Heartbeat > opts.TTL/3 {
 		opts.Heartbeat = max(opts.TTL/3, 1)
 	}
@@ -126,6 +128,7 @@ func Open[T any](ctx context.Context, nc *nats.Conn, opts Options[T]) (*Registry
 	if opts.MaxBytes <= 0 {
 		opts.MaxBytes = defaultMaxBytes
 	}
+	opts.MaxBytes = min(opts.MaxBytes, 1<<30)
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
 	}
@@ -205,7 +208,7 @@ func (r *Registry[T]) bucket(ctx context.Context) (jetstream.KeyValue, error) {
 		// fill. That is later than any mirror does, and nothing depends on it.
 		kv, err = r.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
 			Bucket: r.opts.Bucket, Description: "members of registries", TTL: 2 * r.opts.TTL,
-			MaxValueSize: int32(min(r.opts.MaxBytes+1024, 1<<30)), Replicas: max(1, r.opts.Replicas),
+			MaxValueSize: int32(r.opts.MaxBytes + 1024), Replicas: max(1, r.opts.Replicas),
 		})
 	}
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -429,6 +430,17 @@ func TestOpenFailures(t *testing.T) {
 	defer cancelShort()
 	_, err = natsregistry.Open(short, nc, options{})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func TestLimitsThatAreNone(t *testing.T) {
+	t.Parallel()
+	s := alone(t)
+	opts := options{TTL: math.MaxInt64, MaxBytes: math.MaxInt, MaxMembers: math.MaxInt}
+	a, b := open(t, connect(t, s.ClientURL()), opts), open(t, connect(t, s.ClientURL()), opts)
+	_, err := a.Register(t.Context(), "x", service{Addr: "1"})
+	require.NoError(t, err)
+	until(t, b, "x", has(b, "x"))
+	require.Zero(t, b.Stats().Rejected)
 }
 
 func TestConcurrentUse(t *testing.T) {
