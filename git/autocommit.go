@@ -226,18 +226,26 @@ func (a *AutoCommit) plan(ctx context.Context) (paths []string, skipped []Skippe
 		dirty = nil
 	}
 	still := make(map[string]bool, len(st.Entries))
+	forgotten := map[string]bool{}
 	for _, e := range st.Entries {
 		still[e.Path] = true
+		if e.Index == 'D' && a.s.exists(e.Path) {
+			forgotten[e.Path] = true
+		}
 		before, wasDirty := dirty[e.Path]
 		changed := !wasDirty || before != a.s.fileState(e)
 		skip := func(reason string) { skipped = append(skipped, Skipped{e.Path, reason}) }
 		switch {
 		case !changed:
+		case forgotten[e.Path] && e.Kind == KindUntracked: // its second entry
 		case own != nil && !own(e.Path):
 		case wasDirty:
 			skip("was changed before the agent began, and the agent changed it too: commit it yourself")
 		case e.Kind == KindUnmerged:
 			skip("has unresolved conflicts")
+		case forgotten[e.Path]:
+			// A commit of paths would take the file from the working tree again.
+			skip("was removed from the index only: commit it yourself")
 		case strings.HasSuffix(e.Path, "/"):
 			skip("is a repository of its own")
 		case e.Submodule != "" && e.Submodule[1] != 'C' && e.Index == '.':

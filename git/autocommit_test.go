@@ -85,6 +85,40 @@ func TestAutoCommitLeavesOutWhatBothChanged(t *testing.T) {
 	assert.Empty(t, r.status())
 }
 
+// What the agent removed with git rm and git mv, or told git to forget, does not
+// stop the rest.
+func TestAutoCommitOfRemovedFiles(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	r := withCommit(t)
+	r.file("kept/c.txt", "c\n")
+	r.file("kept/d.txt", "d\n")
+	r.file("secret.env", "s\n")
+	r.run("add", "-A")
+	r.run("commit", "-qm", "more")
+	a := autoCommit(t, r, AutoCommitOptions{})
+	r.run("rm", "-q", "a.txt")
+	r.run("mv", "dir/b.txt", "kept/b.txt")
+	r.run("rm", "-q", "kept/c.txt")
+	r.run("rm", "-q", "--cached", "secret.env", "kept/d.txt")
+	r.file(".gitignore", "*.env\n")
+	r.file("new.txt", "new\n")
+	require.NoError(t, a.AfterTesting(ctx))
+	assert.Equal(t, "D  kept/d.txt\nD  secret.env\n?? kept/d.txt", r.status(), "git cannot commit that by path")
+	assert.Len(t, a.Skipped(), 2)
+	assert.Equal(t, "A\t.gitignore\nD\ta.txt\nR100\tdir/b.txt\tkept/b.txt\nD\tkept/c.txt\nA\tnew.txt", r.run("show", "--format=", "--name-status"))
+
+	r.run("commit", "-qm", "forget them")
+	r.run("rm", "-qr", "kept")
+	require.NoError(t, os.RemoveAll(r.path("kept")))
+	c, err := r.Commit(ctx, CommitOptions{Paths: []string{"kept"}, Message: "a directory"})
+	require.NoError(t, err)
+	assert.Len(t, c.Files, 1)
+	_, err = r.Commit(ctx, CommitOptions{Paths: []string{"kept"}, Message: "again"})
+	require.ErrorIs(t, err, ErrNotFound)
+	r.noScratchLeft()
+}
+
 func TestAutoCommitConditions(t *testing.T) {
 	t.Parallel()
 	r := withCommit(t)

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -244,22 +247,66 @@ func (s *Service) stage(ctx context.Context, sc *scratch, opts CommitOptions) er
 	if opts.Staged {
 		return nil
 	}
-	c := call{args: []string{"add", "--all"}, index: sc.path, writes: true}
-	if len(opts.Paths) > 0 {
-		c.args = append(c.args, "--pathspec-from-file=-", "--pathspec-file-nul")
-		c.stdin = nulList(opts.Paths)
-	}
-	if _, err = s.git(ctx, c); err == nil {
+	err = s.add(ctx, sc, opts.Paths)
+	if err == nil {
 		return nil
 	}
+	const unknown, ignored = "did not match any file", "ignored by one of your .gitignore"
 	said := stderrOf(err)
+	if strings.Contains(said, unknown) || strings.Contains(said, ignored) {
+		rest, known := s.withoutRemoved(ctx, sc, opts.Paths)
+		switch {
+		case known != nil:
+			return known
+		case len(rest) == 0:
+			return nil
+		case len(rest) < len(opts.Paths):
+			if err = s.add(ctx, sc, rest); err == nil {
+				return nil
+			}
+			said = stderrOf(err)
+		}
+	}
 	switch {
-	case strings.Contains(said, "did not match any file"):
+	case strings.Contains(said, unknown):
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
-	case strings.Contains(said, "ignored by one of your .gitignore"):
+	case strings.Contains(said, ignored):
 		return fmt.Errorf("%w: the path is ignored by .gitignore: %w", ErrRefused, err)
 	}
 	return err
+}
+
+// add brings files, or everything when no path is given, into the scratch index.
+func (s *Service) add(ctx context.Context, sc *scratch, paths []string) error {
+	c := call{args: []string{"add", "--all"}, index: sc.path, writes: true}
+	if len(paths) > 0 {
+		c.args = append(c.args, "--pathspec-from-file=-", "--pathspec-file-nul")
+		c.stdin = nulList(paths)
+	}
+	_, err := s.git(ctx, c)
+	return err
+}
+
+// withoutRemoved leaves out the paths that are gone and that git rm has removed from
+// the index already: git add knows nothing of them.
+func (s *Service) withoutRemoved(ctx context.Context, sc *scratch, paths []string) ([]string, error) {
+	out, err := s.git(ctx, call{args: []string{"diff", "--cached", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--diff-filter=D"}, index: sc.path})
+	if err != nil {
+		return nil, err
+	}
+	removed := map[string]bool{}
+	for _, name := range splitNul(out) {
+		for ; name != "." && !s.exists(name); name = path.Dir(name) {
+			removed[name] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return removed[p] }), nil
+}
+
+// exists reports whether there is a file or directory at a path below the root.
+func (s *Service) exists(name string) bool {
+	_, err := os.Lstat(filepath.Join(s.root, filepath.FromSlash(name)))
+	return err == nil
 }
 
 func nulList(paths []string) []byte {

@@ -154,7 +154,7 @@ func (s *Service) hidden(ctx context.Context) ([]string, error) {
 		if tag != "S" && tag != strings.ToLower(tag) {
 			continue
 		}
-		if _, err := os.Lstat(filepath.Join(s.root, filepath.FromSlash(name))); err == nil {
+		if s.exists(name) {
 			list = append(list, name)
 		}
 	}
