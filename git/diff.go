@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -107,6 +108,11 @@ func (s *Service) Diff(ctx context.Context, opts DiffOptions) (*Diff, error) {
 			}
 		}
 	}
+	paths, err := s.checkPaths(opts.Paths)
+	if err != nil {
+		return nil, fmt.Errorf("git: diff: %w", err)
+	}
+	opts.Paths = paths
 	index := ""
 	if opts.Untracked && opts.To == "" && !opts.Staged {
 		sc, err := s.newScratch()
@@ -114,8 +120,7 @@ func (s *Service) Diff(ctx context.Context, opts DiffOptions) (*Diff, error) {
 			return nil, fmt.Errorf("git: diff: %w", err)
 		}
 		defer sc.remove()
-		args := append([]string{"add", "--intent-to-add", "--all", "--"}, opts.Paths...)
-		if _, err := s.git(ctx, call{args: args, index: sc.path, writes: true, noHooks: true}); err != nil && !strings.Contains(stderrOf(err), "did not match any file") {
+		if err := s.addIntents(ctx, sc, opts.Paths); err != nil {
 			return nil, fmt.Errorf("git: diff: list untracked files: %w", err)
 		}
 		index = sc.path
@@ -125,6 +130,21 @@ func (s *Service) Diff(ctx context.Context, opts DiffOptions) (*Diff, error) {
 		return nil, fmt.Errorf("git: diff: %w", err)
 	}
 	return d, nil
+}
+
+// addIntents marks untracked files in a scratch index as files to come. git would
+// mark none when one of the paths does not exist.
+func (s *Service) addIntents(ctx context.Context, sc *scratch, paths []string) error {
+	exist := slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return !s.exists(p) })
+	if len(paths) > 0 && len(exist) == 0 {
+		return nil
+	}
+	args := append([]string{"add", "--intent-to-add", "--all", "--"}, exist...)
+	_, err := s.git(ctx, call{args: args, index: sc.path, writes: true, noHooks: true})
+	if said := stderrOf(err); strings.Contains(said, "did not match any file") || strings.Contains(said, "ignored by one of your .gitignore") {
+		return nil
+	}
+	return err
 }
 
 // diffCall is a comparison whose revisions are checked.

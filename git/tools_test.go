@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -309,6 +310,33 @@ func TestDiff(t *testing.T) {
 
 // Every file has its own patch, also after one that git shows in two parts and
 // one that it shows in none.
+// Paths that do not exist, or are ignored, hide nothing of the others.
+func TestDiffOfUntrackedPaths(t *testing.T) {
+	t.Parallel()
+	r := withCommit(t)
+	r.file(".git/info/exclude", "*.log\n")
+	r.file("new.txt", "new\n")
+	r.file("x.log", "ignored\n")
+	r.run("rm", "-q", "dir/b.txt")
+	require.NoError(t, os.Remove(r.path("a.txt")))
+	for want, paths := range map[string][]string{
+		"new.txt":           {"new.txt", "missing", "x.log"},
+		"dir/b.txt new.txt": {"dir/b.txt", r.path("new.txt")},
+		"a.txt":             {"a.txt"},
+		"":                  {"missing"},
+	} {
+		d, err := r.Diff(t.Context(), DiffOptions{Untracked: true, Paths: paths})
+		require.NoError(t, err, want)
+		var names []string
+		for _, f := range d.Files {
+			names = append(names, f.Path)
+		}
+		assert.Equal(t, want, strings.Join(names, " "))
+	}
+	_, err := r.Diff(t.Context(), DiffOptions{Paths: []string{"../x"}})
+	require.ErrorIs(t, err, ErrInvalidName)
+}
+
 func TestDiffGivesEachFileItsPatch(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
