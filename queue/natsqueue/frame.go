@@ -1,13 +1,13 @@
 package natsqueue
 
 import (
+	"bytes"
+	"container/list"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-
-	"container/list"
 
 	"github.com/tokenring-ai/tokenring-go/queue"
 	"github.com/tokenring-ai/tokenring-go/queue/internal/engine"
@@ -195,7 +195,8 @@ func decode(data []byte) (id string, h head, recs []record, err error) {
 func (r *reader) item() *queue.Item {
 	it := &queue.Item{ID: string(r.bytes()), Name: string(r.bytes()), Key: string(r.bytes()), Dedupe: string(r.bytes())}
 	it.Priority, it.NotBefore, it.EnqueuedAt = int(r.int()), engine.TimeAt(r.int()), engine.TimeAt(r.int())
-	it.Payload, it.Checkpoint = r.bytes(), r.bytes()
+	// Copies, so that one item does not keep a message of many in memory.
+	it.Payload, it.Checkpoint = bytes.Clone(r.bytes()), bytes.Clone(r.bytes())
 	n := r.uint()
 	if n > uint64(len(r.b)) {
 		r.bad = true

@@ -1,8 +1,10 @@
 package natsqueue
 
 import (
+	"runtime"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -36,6 +38,18 @@ func TestFrame(t *testing.T) {
 	require.ErrorIs(t, err, errFrame)
 	_, _, _, err = decode(nil)
 	require.ErrorIs(t, err, errFrame)
+}
+
+// TestItemsDoNotHoldTheirMessage: of a message of many items, few may stay for long.
+func TestItemsDoNotHoldTheirMessage(t *testing.T) {
+	h, recs := sample()
+	data := encode("me", &h, recs)
+	message := weak.Make(&data[0])
+	_, _, recs, err := decode(data)
+	require.NoError(t, err)
+	runtime.GC()
+	assert.Nil(t, message.Value())
+	assert.Equal(t, []byte("c"), recs[0].body.Checkpoint)
 }
 
 // FuzzDecode feeds what lies in a stream, whatever wrote it, to a state: no
