@@ -8,18 +8,17 @@ import (
 
 // caught is what catching up found.
 type caught struct {
-	news bool // anything
-	own  bool // the transaction that was asked for
-	gap  bool // what was purged before it was read
+	own bool // the transaction that was asked for
+	gap bool // what was purged before it was read
 }
 
 // catchUp applies the log up to its end.
-func (q *Queue) catchUp(ctx context.Context) (c caught, err error) {
+func (q *Queue) catchUp(ctx context.Context) error {
 	at, err := q.log.last(ctx)
-	if err != nil {
-		return c, err
+	if err == nil {
+		_, err = q.readTo(ctx, at, "")
 	}
-	return q.readTo(ctx, at, "")
+	return err
 }
 
 // readTo applies the log up to an end, and looks for the transaction with that ID.
@@ -53,7 +52,6 @@ func (q *Queue) readTo(ctx context.Context, at end, id string) (c caught, err er
 			c.own = c.own || got == id
 			q.state.apply(h, recs, m.seq)
 			l.applied = m.seq
-			c.news = true
 		}
 	}
 	if at.first > l.purged+1 {

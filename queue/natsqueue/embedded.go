@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -35,6 +37,9 @@ func Embedded(ctx context.Context, dir string, opts Options) (*Queue, error) {
 
 func embedded(ctx context.Context, dir string, opts Options) (*Queue, error) {
 	fail := func(err error) (*Queue, error) { return nil, fmt.Errorf("natsqueue: server in %s: %w", dir, err) }
+	if err := ctx.Err(); err != nil {
+		return fail(err)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fail(fmt.Errorf("%w: %w", ErrReadOnly, err))
 	}
@@ -50,15 +55,24 @@ func embedded(ctx context.Context, dir string, opts Options) (*Queue, error) {
 		_ = lock.Close()
 		return fail(err)
 	}
+	log := &serverLog{to: opts.Options.WithDefaults().Logger}
+	s.SetLogger(log, false, false)
 	stop := func() {
 		s.Shutdown()
 		s.WaitForShutdown()
 		_ = lock.Close()
 	}
-	go s.Start()
-	if !s.ReadyForConnections(30*time.Second) || !s.JetStreamEnabled() {
+	started := make(chan struct{})
+	go func() { defer close(started); s.Start() }()
+	select {
+	case <-started: // with much to recover it takes its time
+	case <-ctx.Done():
+		go func() { <-started; stop() }()
+		return fail(context.Cause(ctx))
+	}
+	if why := log.last(); why != "" || !s.ReadyForConnections(30*time.Second) || !s.JetStreamEnabled() {
 		stop()
-		return fail(ErrUnavailable)
+		return fail(fmt.Errorf("%w: %s", ErrUnavailable, why))
 	}
 	nc, err := nats.Connect("", nats.InProcessServer(s), nats.MaxReconnects(-1))
 	if err != nil {
@@ -82,3 +96,32 @@ func serverOptions(dir string, sync time.Duration) *server.Options {
 		MaxPayload: embeddedPayload, JetStreamMaxStore: storeLimit, SyncAlways: sync <= 0, SyncInterval: sync,
 	}
 }
+
+// serverLog passes on what goes wrong in an embedded server.
+type serverLog struct {
+	to    *slog.Logger
+	mu    sync.Mutex
+	fatal string
+}
+
+func (l *serverLog) Errorf(format string, v ...any) {
+	l.to.Error("natsqueue: the embedded server reports an error", "error", fmt.Sprintf(format, v...))
+}
+
+// Fatalf keeps why the server cannot start.
+func (l *serverLog) Fatalf(format string, v ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fatal = fmt.Sprintf(format, v...)
+}
+
+func (l *serverLog) last() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fatal
+}
+
+func (l *serverLog) Noticef(string, ...any) {}
+func (l *serverLog) Warnf(string, ...any)   {}
+func (l *serverLog) Debugf(string, ...any)  {}
+func (l *serverLog) Tracef(string, ...any)  {}

@@ -22,7 +22,8 @@ var (
 	// made anew, purged by hand or brought back from an older copy. Calls that meet
 	// this fail once; the queue goes on with what there is.
 	ErrLost = errors.New("stream lost acknowledged transactions")
-	// ErrCorrupt says that the stream holds what this package did not write.
+	// ErrCorrupt says that the stream holds what this package did not write, or does
+	// not hold what it must.
 	ErrCorrupt = errors.New("stream cannot be read")
 	// ErrLocked says that another process runs a server in the folder.
 	ErrLocked = errors.New("folder is in use by another process")
@@ -36,7 +37,7 @@ func passing(err error) bool {
 	for _, known := range []error{
 		context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrNoStreamResponse, nats.ErrDisconnected,
 		nats.ErrConnectionReconnecting, nats.ErrReconnectBufExceeded, jetstream.ErrNoStreamResponse, jetstream.ErrJetStreamNotEnabled,
-		errBehind, errUndecided,
+		errBehind, errHole, errUndecided,
 	} {
 		if errors.Is(err, known) {
 			return true
@@ -71,5 +72,6 @@ func moved(err error) bool {
 
 var (
 	errBehind    = errors.New("a replica is behind")
+	errHole      = errors.New("messages of the log are missing")
 	errUndecided = errors.New("refused for a transaction that is not in the log")
 )

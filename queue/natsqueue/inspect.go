@@ -186,7 +186,8 @@ func (q *Queue) Pause(ctx context.Context) error {
 // Resume implements [queue.Queue].
 func (q *Queue) Resume(ctx context.Context) error {
 	return q.look(ctx, func(t *txn) error {
-		t.s.paused, q.draining = false, false
+		t.s.paused = false
+		q.drains.Store(false)
 		return nil
 	})
 }
@@ -207,9 +208,7 @@ func (q *Queue) Drain(ctx context.Context) error {
 	if q.ctx.Err() != nil {
 		return queue.ErrClosed
 	}
-	// The refusal holds even if ctx has ended already.
-	if err := q.look(context.WithoutCancel(ctx), func(t *txn) error { q.draining = true; return nil }); err != nil {
-		return err
-	}
+	q.drains.Store(true)
+	q.wake() // even if ctx has ended already
 	return q.WaitEmpty(ctx)
 }

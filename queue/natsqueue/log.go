@@ -56,8 +56,26 @@ func (l *eventlog) find(ctx context.Context) error {
 	}
 	if err == nil {
 		l.stream, l.made = stream, stream.CachedInfo().Created
+		err = suitable(stream.CachedInfo().Config)
 	}
 	return err
+}
+
+// suitable reports why a stream that somebody made cannot keep what it acknowledged.
+func suitable(c jetstream.StreamConfig) error {
+	why := ""
+	switch {
+	case !c.AllowDirect:
+		why = "it must allow direct access"
+	case c.DenyPurge:
+		why = "it must allow purging"
+	case c.Retention != jetstream.LimitsPolicy || c.MaxAge > 0 || c.MaxMsgsPerSubject > 0 ||
+		c.Discard != jetstream.DiscardNew && (c.MaxMsgs > 0 || c.MaxBytes > 0):
+		why = "it must not drop messages by itself"
+	default:
+		return nil
+	}
+	return fmt.Errorf("%s is not made for a queue: %s; use another Options.Stream", c.Name, why)
 }
 
 // again repeats fn while the cluster cannot answer.
@@ -193,7 +211,7 @@ type message struct {
 }
 
 // read returns some of the messages after the last one applied, of which there
-// must be one.
+// must be one. They follow each other; what is missing before the first was purged.
 func (l *eventlog) read(ctx context.Context) ([]message, error) {
 	var found []message
 	err := l.again(ctx, func(ctx context.Context) error {
@@ -213,7 +231,9 @@ func (l *eventlog) read(ctx context.Context) ([]message, error) {
 		}
 		for {
 			msg, err := sub.NextMsgWithContext(ctx)
-			if err != nil {
+			if err != nil && len(found) > 0 {
+				return nil // the rest comes next
+			} else if err != nil {
 				return err
 			}
 			switch msg.Header.Get("Status") {
@@ -223,13 +243,13 @@ func (l *eventlog) read(ctx context.Context) ([]message, error) {
 					return errBehind
 				}
 				return nil
-			case "404": // a replica that is behind, or another log
+			case "404": // a replica that is behind, or damaged, or another log
 				if at, err := l.look(ctx); err != nil {
 					return err
 				} else if at.first > at.last {
 					return fmt.Errorf("%w: all were purged", ErrLost)
 				}
-				return errBehind
+				return errHole
 			case "503":
 				return nats.ErrNoResponders
 			default:
@@ -239,12 +259,26 @@ func (l *eventlog) read(ctx context.Context) ([]message, error) {
 			if err != nil {
 				return fmt.Errorf("%w: number of a message: %w", ErrCorrupt, err)
 			}
+			switch {
+			case len(found) > 0 && seq != found[len(found)-1].seq+1:
+				return nil // what is missing comes next
+			case len(found) == 0 && seq != l.applied+1:
+				// Purged, or got lost when the connection broke and was made again.
+				if at, err := l.look(ctx); err != nil {
+					return err
+				} else if at.first < seq {
+					return errHole
+				}
+			}
 			if at, err := time.Parse(time.RFC3339Nano, msg.Header.Get(jetstream.TimeStampHeaer)); err == nil {
 				l.observe(at)
 			}
 			found = append(found, message{seq, msg.Data})
 		}
 	})
+	if errors.Is(err, errHole) {
+		err = fmt.Errorf("%w: message %d: %w", ErrCorrupt, l.applied+1, err)
+	}
 	return found, err
 }
 

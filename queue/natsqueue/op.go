@@ -113,7 +113,12 @@ func (o *op) decide(t *txn) (done bool, err error) {
 		return false, nil
 	}
 	defer o.state.Store(opClaimed)
-	return o.run(t)
+	before := len(t.recs)
+	done, err = o.run(t)
+	if len(t.recs) > before {
+		t.wrote = o
+	}
+	return done, err
 }
 
 // finish tells the caller the outcome. It reports whether there still is one.

@@ -47,7 +47,7 @@ func (q *Queue) Enqueue(ctx context.Context, items ...queue.Item) ([]string, err
 }
 
 func (t *txn) enqueue(items []queue.Item) ([]string, error) {
-	if t.q.draining {
+	if t.q.drains.Load() {
 		return nil, queue.ErrDraining
 	}
 	if err := t.q.room(itemReserve); err != nil {

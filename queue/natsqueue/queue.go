@@ -2,7 +2,9 @@ package natsqueue
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -54,8 +56,9 @@ type Queue struct {
 	budget int // bytes of payload that one transaction collects
 	limit  int // bytes of a transaction
 	ops    chan *op
-	news   chan struct{} // there is a transaction of another handle
+	news   chan struct{} // there is a transaction of another handle, or a Drain
 	newest atomic.Uint64 // number of the last message that the news told of
+	drains atomic.Bool   // refuses new items
 	ctx    context.Context
 	cancel context.CancelFunc
 	ended  chan struct{}
@@ -63,11 +66,10 @@ type Queue struct {
 	free   func() // releases what Connect and Embedded made
 
 	// Of the writer's goroutine.
-	state    *state
-	waiting  []*op
-	draining bool
-	unsure   bool // whether the state is the latest, though no news says so
-	swept    int64
+	state   *state
+	waiting []*op
+	unsure  bool // whether the state is the latest, though no news says so
+	swept   int64
 
 	mu    sync.Mutex
 	stats queue.Stats
@@ -102,11 +104,12 @@ func Open(ctx context.Context, nc *nats.Conn, opts Options) (*Queue, error) {
 		log: eventlog{nc: nc, js: js, name: opts.Stream, wait: opts.Wait, started: time.Now(), config: config(&opts)},
 	}
 	q.stats.Since = time.Now()
-	q.limit = int(max(nc.MaxPayload(), 64<<10)) - 4096
-	q.budget = q.limit / 2
 	q.ctx, q.cancel = context.WithCancel(context.Background())
 	if err = q.log.open(ctx); err == nil {
-		_, err = q.catchUp(ctx)
+		err = q.setLimit(nc.MaxPayload())
+	}
+	if err == nil {
+		err = q.catchUp(ctx)
 	}
 	var sub *nats.Subscription
 	if err == nil {
@@ -116,10 +119,7 @@ func Open(ctx context.Context, nc *nats.Conn, opts Options) (*Queue, error) {
 				return
 			}
 			q.newest.Store(seq)
-			select {
-			case q.news <- struct{}{}:
-			default:
-			}
+			q.wake()
 		})
 	}
 	if err != nil {
@@ -129,6 +129,24 @@ func Open(ctx context.Context, nc *nats.Conn, opts Options) (*Queue, error) {
 	q.free = func() { _ = sub.Unsubscribe() }
 	go q.loop()
 	return q, nil
+}
+
+// setLimit bounds transactions by what the server takes.
+func (q *Queue) setLimit(maxPayload int64) error {
+	if maxPayload < 64<<10 {
+		return fmt.Errorf("the server's max_payload is %d bytes: want 64 KiB at least", maxPayload)
+	}
+	q.limit = int(maxPayload) - 4096
+	q.budget = q.limit / 2
+	return nil
+}
+
+// wake has the writer look at the calls that wait.
+func (q *Queue) wake() {
+	select {
+	case q.news <- struct{}{}:
+	default:
+	}
 }
 
 // config is how a stream is made.
@@ -149,7 +167,10 @@ func config(opts *Options) jetstream.StreamConfig {
 func Connect(ctx context.Context, urls string, opts Options) (*Queue, error) {
 	nc, err := nats.Connect(urls, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.Name("queue"))
 	if err != nil {
-		return nil, fmt.Errorf("natsqueue: connect to %s: %w", urls, err)
+		if bad, ok := errors.AsType[*url.Error](err); ok {
+			err = bad.Err
+		}
+		return nil, fmt.Errorf("natsqueue: connect to %s: %w", public(urls), err)
 	}
 	q, err := Open(ctx, nc, opts)
 	if err != nil {
@@ -159,6 +180,19 @@ func Connect(ctx context.Context, urls string, opts Options) (*Queue, error) {
 	free := q.free
 	q.free = func() { free(); nc.Close() }
 	return q, nil
+}
+
+// public returns a list of URLs without names, passwords and tokens.
+func public(urls string) string {
+	list := strings.Split(urls, ",")
+	for i, u := range list {
+		scheme, rest, ok := strings.Cut(u, "://")
+		if !ok {
+			scheme, rest = "nats", u
+		}
+		list[i] = scheme + "://" + rest[strings.LastIndexByte(rest, '@')+1:]
+	}
+	return strings.Join(list, ",")
 }
 
 // Close implements [queue.Queue].

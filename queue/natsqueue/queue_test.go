@@ -1,6 +1,7 @@
 package natsqueue_test
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -68,8 +69,46 @@ func TestFolderFailures(t *testing.T) {
 	require.ErrorContains(t, err, "stream name")
 	_, err = natsqueue.Embedded(t.Context(), t.TempDir(), natsqueue.Options{Replicas: 2})
 	require.ErrorContains(t, err, "replicas")
+	broken := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(broken, "jetstream"), nil, 0o600))
+	_, err = natsqueue.Embedded(t.Context(), broken, natsqueue.Options{})
+	require.ErrorIs(t, err, natsqueue.ErrUnavailable)
+	require.ErrorContains(t, err, "storage directory")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = natsqueue.Embedded(ctx, t.TempDir(), natsqueue.Options{})
 	assert.ErrorIs(t, err, context.Canceled)
+}
+
+// TestDamagedFile flips a bit of the second of three items: the queue does not open
+// without it.
+func TestDamagedFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	q, err := natsqueue.Embedded(t.Context(), dir, natsqueue.Options{})
+	require.NoError(t, err)
+	for _, name := range []string{"first", "second", "third"} {
+		_, err = q.Enqueue(t.Context(), queue.Item{Payload: []byte(name)})
+		require.NoError(t, err)
+	}
+	require.NoError(t, q.Close())
+	file := filepath.Join(dir, "jetstream", "$G", "streams", streamName, "msgs", "1.blk")
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	data[bytes.Index(data, []byte("second"))] ^= 1
+	require.NoError(t, os.WriteFile(file, data, 0o600))
+	_, err = natsqueue.Embedded(t.Context(), dir, natsqueue.Options{Wait: time.Second})
+	require.ErrorIs(t, err, natsqueue.ErrCorrupt)
+	require.ErrorContains(t, err, "message 2")
+}
+
+// TestErrorsTellNoSecrets connects to servers that are not there.
+func TestErrorsTellNoSecrets(t *testing.T) {
+	for _, urls := range []string{
+		"nats://me:secret@127.0.0.1:1,nats://secret@127.0.0.1:2", "me:secret@127.0.0.1:1", "nats://me:secr%zzet@127.0.0.1:1",
+	} {
+		_, err := natsqueue.Connect(t.Context(), urls, natsqueue.Options{})
+		require.ErrorContains(t, err, "127.0.0.1:1")
+		assert.NotContains(t, err.Error(), "secr")
+	}
 }

@@ -92,3 +92,31 @@ func TestContextEndsWithoutAnswer(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, queue.Depth{}, d)
 }
+
+// TestDrainWithoutServer drains while there is no server: it ends with its context,
+// and the refusal holds, also for who has waited.
+func TestDrainWithoutServer(t *testing.T) {
+	t.Parallel()
+	p := &place{t: t, opts: server.Options{Host: "127.0.0.1", Port: freePorts(t, 1)[0], JetStream: true, NoLog: true, NoSigs: true, StoreDir: t.TempDir()}}
+	p.start()
+	defer func() { p.stop() }()
+	q := connect(t, p.s.ClientURL(), natsqueue.Options{Options: queue.Options{Capacity: 1, Overflow: queue.Block}, Wait: time.Hour})
+	_, err := q.Enqueue(t.Context(), queue.Item{})
+	require.NoError(t, err)
+	waited := make(chan error, 1)
+	go func() { _, err := q.Enqueue(t.Context(), queue.Item{}); waited <- err }()
+	p.stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, q.Drain(ctx), context.DeadlineExceeded)
+	p.start()
+	require.ErrorIs(t, <-waited, queue.ErrDraining)
+	_, err = q.Enqueue(t.Context(), queue.Item{})
+	require.ErrorIs(t, err, queue.ErrDraining)
+	require.NoError(t, q.Resume(t.Context()))
+	d, err := q.Receive(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, q.Ack(t.Context(), d.Lease))
+	_, err = q.Enqueue(t.Context(), queue.Item{})
+	require.NoError(t, err)
+}

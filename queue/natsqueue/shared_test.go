@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -138,4 +140,35 @@ func TestHandlesShareAll(t *testing.T) {
 	it, err := a.Peek(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, ids[0], it.ID)
+}
+
+// TestUnfit opens streams and servers that could not hold what a queue promises.
+func TestUnfit(t *testing.T) {
+	t.Parallel()
+	url := startServer(t, server.Options{})
+	nc, err := nats.Connect(url)
+	require.NoError(t, err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	for i, config := range []jetstream.StreamConfig{
+		{}, {AllowDirect: true, MaxAge: time.Hour}, {AllowDirect: true, MaxMsgs: 1000}, {AllowDirect: true, MaxBytes: 1 << 20},
+		{AllowDirect: true, Retention: jetstream.WorkQueuePolicy}, {AllowDirect: true, MaxMsgsPerSubject: 1}, {AllowDirect: true, DenyPurge: true},
+	} {
+		config.Name = fmt.Sprint("OTHER", i)
+		config.Subjects = []string{config.Name + ".>"}
+		_, err := js.CreateStream(t.Context(), config)
+		require.NoError(t, err)
+		_, err = natsqueue.Connect(t.Context(), url, natsqueue.Options{Stream: config.Name})
+		require.ErrorContains(t, err, config.Name+" is not made for a queue", config)
+	}
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: "BOUND", Subjects: []string{"BOUND.>"}, AllowDirect: true, Discard: jetstream.DiscardNew, MaxBytes: 1 << 20,
+	})
+	require.NoError(t, err)
+	_, err = connect(t, url, natsqueue.Options{Stream: "BOUND"}).Enqueue(t.Context(), queue.Item{})
+	require.NoError(t, err, "a bound that refuses loses nothing")
+
+	_, err = natsqueue.Connect(t.Context(), startServer(t, server.Options{MaxPayload: 32 << 10}), natsqueue.Options{})
+	require.ErrorContains(t, err, "max_payload")
 }

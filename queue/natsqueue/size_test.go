@@ -77,8 +77,13 @@ func TestOneThatIsTooLarge(t *testing.T) {
 		require.NoError(t, q.Dead(t.Context(), d.Lease, strings.Repeat("x", 16<<10)))
 		ids[i] = got[0]
 	}
+	_, err := q.Enqueue(t.Context(), queue.Item{})
+	require.NoError(t, err)
+	held, err := q.Receive(t.Context())
+	require.NoError(t, err)
 	var wg sync.WaitGroup
 	for range 20 {
+		wg.Go(func() { assert.NoError(t, q.Extend(t.Context(), held.Lease)) })
 		wg.Go(func() {
 			_, err := q.Enqueue(t.Context(), queue.Item{Payload: make([]byte, 10<<10)})
 			assert.NoError(t, err)
@@ -94,5 +99,5 @@ func TestOneThatIsTooLarge(t *testing.T) {
 	assert.Equal(t, n, redriven)
 	depth, err := q.Depth(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, queue.Depth{Ready: 20 + n}, depth)
+	assert.Equal(t, queue.Depth{Ready: 20 + n, Leased: 1}, depth)
 }

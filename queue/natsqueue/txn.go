@@ -20,6 +20,7 @@ type txn struct {
 	before head
 	recs   []record
 	size   int  // bytes of recs, at most
+	wrote  *op  // the last operation that added to them
 	more   bool // there was no room for all that could have been done
 	undo   []func()
 	events []func()

@@ -140,13 +140,14 @@ func (q *Queue) serve(fresh []*op) (next []*op, more bool) {
 // decided.
 func (q *Queue) transact(immediates []*op, claim func(*op) bool) (map[*op]error, *txn, error) {
 	checked := false
+	alone := false // whether at most one of them may write
 	for {
 		outcome := map[*op]error{}
 		t := q.begin()
 		t.advance()
 		advanced := t.size
 		fits := func(o *op) bool {
-			if t.size == advanced || t.size+o.size <= q.budget {
+			if t.size == advanced || !alone && t.size+o.size <= q.budget {
 				return true
 			}
 			t.more = true
@@ -165,27 +166,26 @@ func (q *Queue) transact(immediates []*op, claim func(*op) bool) (map[*op]error,
 			if len(outcome) == 0 && !q.unsure && q.newest.Load() <= q.log.applied || checked {
 				return outcome, t, nil
 			}
-			// Nothing in the log proves that this was decided on the latest state.
+			// Nothing in the log proves that this was decided on the latest state. That
+			// of now, after the calls came in, is late enough.
 			q.unsure = false
-			c, err := q.catchUp(q.ctx)
-			if err != nil {
+			if err := q.catchUp(q.ctx); err != nil {
 				return nil, nil, err
 			}
-			checked = !c.news
+			checked = true
 			continue
 		}
 		t.rewrite()
 		id := newID()
 		data := encode(id, &t.s.head, t.recs)
 		if len(data) > q.limit {
-			// It holds a single operation that writes.
 			t.rollback()
-			for o := range outcome {
-				if delete(outcome, o); o.size > 0 {
-					outcome[o] = fmt.Errorf("queue %s: transaction of %d bytes, the server takes %d: %w", q.log.name, len(data), q.limit, queue.ErrTooLarge)
-				}
+			if !alone {
+				alone = true
+				continue
 			}
-			return outcome, &txn{q: q, s: q.state, more: len(outcome) > 0}, nil
+			err := fmt.Errorf("queue %s: transaction of %d bytes, the server takes %d: %w", q.log.name, len(data), q.limit, queue.ErrTooLarge)
+			return map[*op]error{t.wrote: err}, &txn{q: q, s: q.state, more: true}, nil
 		}
 		var a answer
 		err := q.room(reserve)
