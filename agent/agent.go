@@ -118,8 +118,10 @@ func (a *Agent) emit(body Body) uint64 {
 		input = r.input.ID
 	}
 	seq := a.log.append(time.Now().UnixNano(), input, body)
-	if seq != 0 && a.typ.AutoCheckpoint.Events|int(a.typ.AutoCheckpoint.Every) != 0 {
-		a.autoEvent(seq)
+	if p := &a.typ.AutoCheckpoint; seq != 0 && (p.Events > 0 || p.Every > 0) {
+		if _, own := body.(Checkpointed); !own { // a checkpoint does not make the next one due
+			a.autoEvent(seq)
+		}
 	}
 	return seq
 }

@@ -31,7 +31,8 @@ type saver struct {
 
 	autoSeq atomic.Uint64 // events at the last automatic checkpoint
 	autoRun atomic.Bool   // one is started already
-	timer   atomic.Pointer[time.Timer]
+	timerMu sync.Mutex    // nothing else is locked while it is held
+	timer   *time.Timer   // of AutoCheckpoint.Every
 }
 
 // Checkpoint saves what changed since the last checkpoint. When it returns
@@ -69,6 +70,7 @@ func (a *Agent) Checkpoint(ctx context.Context) (CheckpointInfo, error) {
 		a.m.stats.checkpointBytes.Add(info.Bytes)
 		a.m.stats.checkpointTime.Add(int64(took))
 		a.Emit(Checkpointed{ID: info.ID, Bytes: info.Bytes})
+		a.saver.autoSeq.Add(1) // that event does not count
 	}
 	if f := a.m.trace.Checkpoint; f != nil && (wrote || err != nil) {
 		f(a.id, info, took, err)
@@ -163,6 +165,9 @@ func (a *Agent) save(ctx context.Context) (info CheckpointInfo, wrote bool, err 
 	if err := a.m.store.Append(ctx, a.id, Record{Seq: rec.seq, Data: data}); err != nil {
 		if errors.Is(err, ErrConflict) {
 			s.seq-- // surely not there; this agent must not get past the other one later
+			if rec.seq == 1 {
+				err = fmt.Errorf("%w: Restore the agent instead of spawning it anew, or Delete what is saved of it", err)
+			}
 		}
 		return s.last, false, fmt.Errorf("agent %s: save checkpoint %d: %w", a.id, rec.seq, err)
 	}
@@ -190,41 +195,65 @@ func (a *Agent) Forget(name string) {
 }
 
 // autoCheckpoint takes a checkpoint by policy. Its failure is an event.
-func (a *Agent) autoCheckpoint(ctx context.Context) {
+func (a *Agent) autoCheckpoint(ctx context.Context) (ok bool) {
 	if a.m.store == nil {
-		return
+		return true
 	}
 	a.saver.autoSeq.Store(a.log.last.Load())
-	if t := a.saver.timer.Swap(nil); t != nil {
-		t.Stop()
-	}
+	a.saver.disarm()
 	// An aborted input is saved like any other.
 	if _, err := a.Checkpoint(context.WithoutCancel(ctx)); err != nil {
 		a.Emit(Message{Level: slog.LevelError, Text: "automatic checkpoint failed: " + err.Error()})
+		return false
 	}
+	return true
 }
 
 // autoEvent looks whether an event makes a checkpoint due. It is called by
-// Emit, with any lock held, and takes none.
+// Emit, with any lock held.
 func (a *Agent) autoEvent(seq uint64) {
-	p := &a.typ.AutoCheckpoint
-	s := &a.saver
 	if a.m.store == nil || a.log.closed.Load() {
 		return
 	}
-	if p.Events > 0 && seq >= s.autoSeq.Load()+uint64(p.Events) && s.autoRun.CompareAndSwap(false, true) {
-		a.autoStart()
+	if !a.autoDue(seq) && a.typ.AutoCheckpoint.Every > 0 {
+		a.autoArm()
+	}
+}
+
+// autoDue takes a checkpoint if there were enough events and none is being taken.
+func (a *Agent) autoDue(seq uint64) bool {
+	n := a.typ.AutoCheckpoint.Events
+	if n <= 0 || seq < a.saver.autoSeq.Load()+uint64(n) || !a.saver.autoRun.CompareAndSwap(false, true) {
+		return false
+	}
+	a.autoStart()
+	return true
+}
+
+// autoArm sees to it that a checkpoint is taken in a while.
+func (a *Agent) autoArm() {
+	s := &a.saver
+	s.timerMu.Lock()
+	defer s.timerMu.Unlock()
+	if s.timer != nil {
 		return
 	}
-	if p.Every > 0 && s.timer.Load() == nil && !s.autoRun.Load() {
-		t := time.AfterFunc(p.Every, func() {
-			if s.autoRun.CompareAndSwap(false, true) {
-				a.autoStart()
-			}
-		})
-		if !s.timer.CompareAndSwap(nil, t) {
-			t.Stop()
+	s.timer = time.AfterFunc(a.typ.AutoCheckpoint.Every, func() {
+		s.disarm()
+		if s.autoRun.CompareAndSwap(false, true) {
+			a.autoStart()
+		} else {
+			a.autoArm() // the one under way may have begun before the event
 		}
+	})
+}
+
+func (s *saver) disarm() {
+	s.timerMu.Lock()
+	defer s.timerMu.Unlock()
+	if s.timer != nil {
+		s.timer.Stop()
+		s.timer = nil
 	}
 }
 
@@ -239,13 +268,11 @@ func (a *Agent) autoStart() {
 		}
 		w := a.begin("checkpoint")
 		a.mu.Unlock()
-		a.autoCheckpoint(a.context(nil))
-		// The checkpoint's own event must not make the next one due.
-		a.saver.autoSeq.Store(a.log.last.Load())
-		if t := a.saver.timer.Swap(nil); t != nil {
-			t.Stop()
-		}
+		ok := a.autoCheckpoint(a.context(nil))
 		a.saver.autoRun.Store(false)
+		if ok {
+			a.autoDue(a.log.last.Load()) // for what happened meanwhile
+		}
 		a.mu.Lock()
 		a.end(w)
 		a.mu.Unlock()

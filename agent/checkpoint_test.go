@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -327,4 +328,147 @@ func TestWhatRanToItsEndDoesNotRunAgain(t *testing.T) {
 		assert.Equal(t, 1, handled)
 		assert.Equal(t, 2, hooked)
 	})
+}
+
+// slow takes a second to append.
+type slow struct{ flaky }
+
+func (s *slow) Append(ctx context.Context, id string, rec Record) error {
+	time.Sleep(time.Second)
+	return s.flaky.Append(ctx, id, rec)
+}
+
+// What happens while a checkpoint is under way, or while one fails, is saved by
+// the next one, without anything more having to happen.
+func TestAutoCheckpointsMissNothing(t *testing.T) {
+	for name, policy := range map[string]AutoCheckpoint{"every": {Every: time.Minute}, "events": {Events: 2}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &slow{}
+				typ := stateful()
+				typ.AutoCheckpoint = policy
+				m := newManager(t, ManagerOptions{Store: store}, typ)
+				a := spawn(t, m, SpawnOptions{ID: "a"})
+				work := func() {
+					counterOf(a).add()
+					a.Emit(Message{Text: "x"})
+					a.Emit(Message{Text: "y"})
+				}
+				saved := func() int {
+					other := newManager(t, ManagerOptions{Store: &store.MemoryStore}, stateful())
+					b, err := other.RestoreCheckpoint(t.Context(), checkpointID("a", last(store)), SpawnOptions{})
+					require.NoError(t, err)
+					return counterOf(b).value()
+				}
+				work()
+				if policy.Every > 0 {
+					time.Sleep(policy.Every)
+				}
+				time.Sleep(time.Second / 2)
+				work() // while it is being written
+				time.Sleep(5 * time.Minute)
+				assert.Equal(t, 2, saved())
+				n := m.Stats().Checkpoints
+				time.Sleep(time.Hour)
+				assert.Equal(t, n, m.Stats().Checkpoints)
+
+				if policy.Every > 0 {
+					store.mode = 1
+					work()
+					time.Sleep(policy.Every + 2*time.Second)
+					assert.EqualValues(t, 1, m.Stats().CheckpointErrors)
+					store.mode = 0
+					time.Sleep(policy.Every + 2*time.Second)
+					assert.Equal(t, 3, saved())
+				}
+			})
+		})
+	}
+}
+
+func last(s *slow) uint64 {
+	list := s.agents["a"]
+	return list[len(list)-1].Seq
+}
+
+// An agent whose newest checkpoint turns out to be damaged builds no others on it.
+func TestADamagedCheckpointOfALivingAgent(t *testing.T) {
+	dir := t.TempDir()
+	store, err := NewFileStore(dir, FileStoreOptions{Logger: quiet})
+	require.NoError(t, err)
+	m := newManager(t, ManagerOptions{Store: store}, stateful())
+	a := spawn(t, m, SpawnOptions{ID: "a"})
+	for range 3 {
+		counterOf(a).add()
+		diaryOf(a).add("line")
+		_, err := a.Checkpoint(t.Context())
+		require.NoError(t, err)
+	}
+	path := filepath.Join(dir, "a.ckpt")
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	data[len(data)-2] ^= 0xff
+	require.NoError(t, os.WriteFile(path, data, 0o600))
+	require.NoError(t, a.Prune(t.Context()))
+	counterOf(a).add()
+	_, err = a.Checkpoint(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, a.Stop(t.Context()))
+	b, err := m.Restore(t.Context(), "a")
+	require.NoError(t, err)
+	assert.Equal(t, 4, counterOf(b).value())
+	assert.Len(t, diaryOf(b).all(), 3)
+}
+
+// A program that spawns anew what it should restore is told so.
+func TestSpawningASavedAgentAnew(t *testing.T) {
+	store := &MemoryStore{}
+	m := newManager(t, ManagerOptions{Store: store, Retention: Retention{Last: -1}}, stateful())
+	a := spawn(t, m, SpawnOptions{ID: "a"})
+	for range 10 {
+		counterOf(a).add()
+		_, err := a.Checkpoint(t.Context())
+		require.NoError(t, err)
+	}
+	assert.Empty(t, a.saver.room.window, "what is kept for ever is not counted")
+	require.NoError(t, a.Stop(t.Context()))
+	a = spawn(t, m, SpawnOptions{ID: "a"})
+	_, err := a.Checkpoint(t.Context())
+	require.ErrorIs(t, err, ErrConflict)
+	require.ErrorContains(t, err, "Restore")
+	require.NoError(t, m.Delete(t.Context(), "a"))
+}
+
+// No two lives of an agent share event numbers, whichever checkpoint they begin
+// with, and whether or not they came to take one.
+func TestEventNumbersOfSeveralLives(t *testing.T) {
+	store := &MemoryStore{}
+	highest := uint64(0)
+	live := func(restore func(m *Manager) (*Agent, error), save bool) string {
+		m := newManager(t, ManagerOptions{Store: store}, stateful())
+		a, err := restore(m)
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, a.LastSeq(), highest)
+		for range 3 {
+			highest = a.Emit(Message{Text: "x"})
+		}
+		if !save {
+			m.withdraw(a) // as after a crash
+			return ""
+		}
+		id, err := a.CheckpointID(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, a.Stop(t.Context()))
+		highest = a.LastSeq()
+		return id
+	}
+	again := func(m *Manager) (*Agent, error) { return m.Restore(t.Context(), "a") }
+	first := live(func(m *Manager) (*Agent, error) { return m.Spawn(t.Context(), "test", SpawnOptions{ID: "a"}) }, true)
+	live(again, true)
+	live(again, false)
+	live(again, false)
+	live(func(m *Manager) (*Agent, error) {
+		return m.RestoreCheckpoint(t.Context(), first, SpawnOptions{ID: "a"})
+	}, true)
+	live(again, true)
 }

@@ -11,8 +11,9 @@ import (
 // kept, sent to another process as JSON and read back without loss.
 type Event struct {
 	// Seq numbers the events of an agent from 1 without holes. It keeps
-	// rising over restores: a restored agent goes on in a new block of
-	// numbers, so that a cursor of an earlier life never names another event.
+	// rising over restores: a restored agent goes on behind the time in
+	// microseconds since 1970, so that a cursor of an earlier life never names
+	// another event.
 	Seq uint64
 	// First is set when one event stands for several: adjacent text deltas
 	// that a late reader receives joined, or a [Lagged]. The event then covers

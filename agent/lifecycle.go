@@ -114,9 +114,7 @@ func (a *Agent) stopIf(ctx context.Context, reason string, save bool, condition 
 	if left != nil && current != nil {
 		a.finish(current, Interrupted, interrupted)
 	}
-	if t := a.saver.timer.Swap(nil); t != nil {
-		t.Stop()
-	}
+	a.saver.disarm()
 	errs = append(errs, a.runStopHooks(ctx))
 	if save && a.m.store != nil {
 		a.bump() // hook counts are saved too

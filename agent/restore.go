@@ -10,10 +10,6 @@ import (
 	"time"
 )
 
-// eventBlock is how far apart the event numbers of two lives of an agent start,
-// so that a cursor never names an event of another life.
-const eventBlock = 1_000_000_000
-
 // PartialError comes with a restored agent, some of whose slices could not be
 // restored: they are empty, the rest is as saved.
 type PartialError struct {
@@ -114,6 +110,7 @@ func (m *Manager) restore(ctx context.Context, id string, seq uint64, opts Spawn
 			t.saved = false
 		}
 	}
+	a.skipped = skipped
 	a.saver.holdBack = false
 	a.saver.mu.Unlock()
 
@@ -124,7 +121,6 @@ func (m *Manager) restore(ctx context.Context, id string, seq uint64, opts Spawn
 	if err := m.admit(ctx, a, parent); err != nil {
 		return nil, err
 	}
-	a.skipped = skipped
 	for _, problem := range skipped {
 		m.logger.Warn("damaged checkpoint passed over", "agent", a.id, "restored", checkpointID(id, tip.seq), "error", problem)
 		a.Emit(Message{Level: slog.LevelWarn, Text: fmt.Sprintf("restored checkpoint %d; passed over: %v", tip.seq, problem)})
@@ -154,7 +150,13 @@ func (m *Manager) revive(ctx context.Context, a *Agent, h *history, tip *record,
 	} else if opts.Parent == nil {
 		a.parent, a.depth = core.Parent, core.Depth
 	}
-	a.log.start((max(tip.events, 1)/eventBlock + 1) * eventBlock)
+	// The clock is ahead of the numbers that an earlier life came to after its
+	// last checkpoint: no agent logs a million events a second all its life.
+	begin := uint64(max(0, time.Now().UnixMicro()))
+	for _, rec := range h.records {
+		begin = max(begin, rec.events+1)
+	}
+	a.log.start(begin)
 	a.saver.holdBack = true
 	a.saver.unattached = state
 	if err := m.setUp(ctx, a); err != nil {

@@ -64,10 +64,11 @@ func (r *room) slide(keep int) {
 // else. a.saver.mu is held.
 func (a *Agent) tidy(ctx context.Context) {
 	keep := a.m.opts.Retention
+	r := &a.saver.room
 	if keep.Last < 0 {
+		r.window = nil
 		return
 	}
-	r := &a.saver.room
 	r.slide(keep.Last)
 	if r.reclaimable < tidyMin || r.reclaimable < r.total-r.reclaimable {
 		return
@@ -97,6 +98,10 @@ func (a *Agent) prune(ctx context.Context, keep Retention, now time.Time) error 
 	if err != nil {
 		return err
 	}
+	if tip := a.saver.parent; tip != 0 && !slices.ContainsFunc(h.good(), func(rec *record) bool { return rec.seq == tip }) {
+		a.m.logger.Warn("the newest checkpoint is damaged; the next one will be complete", "agent", a.id, "checkpoint", tip)
+		a.saver.startOver(a.sliceList())
+	}
 	kept := h.kept(keep, now, a.saver.parent)
 	if len(kept) == 0 || len(kept) == len(h.records) && len(h.problems) == 0 {
 		return nil
@@ -122,6 +127,15 @@ func (a *Agent) prune(ctx context.Context, keep Retention, now time.Time) error 
 	next.reclaimable = 0
 	a.saver.room = next
 	return nil
+}
+
+// startOver makes the next checkpoint a complete one. s.mu is held.
+func (s *saver) startOver(slices []*attached) {
+	s.parent = 0
+	s.core.saved = false
+	for _, t := range slices {
+		t.saved = false
+	}
 }
 
 // fullBytes estimates what a record superseded: whole states replace ones of

@@ -76,8 +76,8 @@ type AutoCheckpoint struct {
 	AfterInput bool
 	// Events takes one after this many events. 0 means no.
 	Events int
-	// Every takes one when this long has passed since an event without one.
-	// An idle agent takes none. 0 means no.
+	// Every takes one when this long has passed since an event without one, and
+	// again after as long if that fails. An idle agent takes none. 0 means no.
 	Every time.Duration
 }
 
