@@ -99,12 +99,21 @@ func (s *Service) refuseSubmodules(ctx context.Context, c call) error {
 }
 
 // checkRoot refuses an untrusted repository that claims a working tree
-// elsewhere, such as the whole file system, by its core.worktree.
+// elsewhere, such as the whole file system or that of another repository, by its
+// core.worktree.
 func (s *Service) checkRoot() error {
 	if !s.opts.Untrusted {
 		return nil
 	}
-	if _, err := os.Lstat(filepath.Join(s.root, ".git")); err != nil {
+	dir := filepath.Join(s.root, ".git")
+	if info, err := os.Lstat(dir); err == nil && info.Mode().IsRegular() && info.Size() < 64<<10 {
+		data, _ := os.ReadFile(dir)
+		dir = strings.TrimSpace(strings.TrimPrefix(string(data), "gitdir:"))
+		if !filepath.IsAbs(dir) {
+			dir = filepath.Join(s.root, dir)
+		}
+	}
+	if !samePath(dir, s.gitDir) {
 		return fmt.Errorf("git: open %s: %w: the repository %s claims the working tree %s, which does not refer to it", s.dir, ErrRefused, s.gitDir, s.root)
 	}
 	return nil

@@ -122,6 +122,31 @@ func TestUntrustedFetchesByNoOddProtocol(t *testing.T) {
 	}
 }
 
+// A repository within another one, such as a dependency that was cloned into a
+// project, claims the files of the other.
+func TestUntrustedRepositoryThatClaimsAnother(t *testing.T) {
+	t.Parallel()
+	victim := withCommit(t)
+	dir := victim.path("vendor/evil")
+	_, err := Init(t.Context(), dir, "", testOptions())
+	require.NoError(t, err)
+	opts := testOptions()
+	opts.Untrusted = true
+	_, err = Open(t.Context(), dir, opts)
+	require.NoError(t, err)
+	runIn(t, dir, "config", "core.worktree", victim.dir)
+	_, err = Open(t.Context(), dir, opts)
+	require.ErrorIs(t, err, ErrRefused)
+
+	// What is entitled to its working tree is opened.
+	victim.run("worktree", "add", "-q", victim.path("linked"))
+	victim.run("-c", "protocol.file.allow=always", "submodule", "add", "-q", withCommit(t).dir, "sub")
+	for _, name := range []string{"linked", "sub", "dir", "."} {
+		_, err = Open(t.Context(), victim.path(name), opts)
+		require.NoError(t, err, name)
+	}
+}
+
 // git runs itself in submodules, where their own configuration applies.
 func TestUntrustedSubmodules(t *testing.T) {
 	t.Parallel()
