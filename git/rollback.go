@@ -67,7 +67,10 @@ func (s *Service) rollback(ctx context.Context, opts RollbackOptions) (Rollback,
 	if err != nil {
 		return r, err
 	}
-	r.Checkpoint = s.checkpointOf(ctx, r.To)
+	// The code has gone back: who gives up now still has to know where to.
+	if r.Checkpoint, err = s.checkpointOf(context.WithoutCancel(ctx), r.To); err != nil {
+		return r, fmt.Errorf("the code went back to %s, but its checkpoint cannot be read: %w", r.To[:10], err)
+	}
 	if opts.Restore != nil && r.Checkpoint != "" {
 		if err := opts.Restore(ctx, r.Checkpoint); err != nil {
 			return r, fmt.Errorf("the code went back to %s, but checkpoint %s could not be restored: %w", r.To[:10], r.Checkpoint, err)
@@ -389,17 +392,25 @@ func (s *Service) Checkpoint(ctx context.Context, rev string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("git: checkpoint: %w", err)
 	}
-	return s.checkpointOf(ctx, hash), nil
+	checkpoint, err := s.checkpointOf(ctx, hash)
+	if err != nil {
+		return "", fmt.Errorf("git: checkpoint of %s: %w", rev, err)
+	}
+	return checkpoint, nil
 }
 
-func (s *Service) checkpointOf(ctx context.Context, hash string) string {
-	if note, err := s.line(ctx, "notes", "--ref="+checkpointNotes, "show", hash); err == nil {
-		return strings.TrimSpace(note)
+func (s *Service) checkpointOf(ctx context.Context, hash string) (string, error) {
+	note, err := s.line(ctx, "notes", "--ref="+checkpointNotes, "show", hash)
+	if err == nil {
+		return strings.TrimSpace(note), nil
+	}
+	if exitCode(err) != 1 { // 1: there is none
+		return "", err
 	}
 	body, err := s.line(ctx, "log", "-1", "--format=%(trailers:key="+CheckpointTrailer+",valueonly)", hash)
 	if err != nil {
-		return ""
+		return "", err
 	}
 	lines := strings.Split(strings.TrimSpace(body), "\n")
-	return lines[len(lines)-1]
+	return lines[len(lines)-1], nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -243,6 +244,28 @@ func TestNothingMovesUnderAnUnfinishedOperation(t *testing.T) {
 			assert.Equal(t, "main\n", r.read("a.txt"))
 		})
 	}
+}
+
+// A caller that gives up when the code has gone back does not lose the checkpoint.
+func TestRollbackThatIsCancelledAtTheEnd(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r := history(t)
+	require.NoError(t, r.NoteCheckpoint(ctx, "HEAD~1", "cp"))
+	r.opts.Trace.Command = func(_ context.Context, info CommandInfo) {
+		if info.Args[0] == "update-ref" && slices.Contains(info.Args, "HEAD") {
+			cancel()
+		}
+	}
+	restored := ""
+	rb, err := r.Rollback(ctx, RollbackOptions{Restore: func(ctx context.Context, id string) error {
+		restored = id
+		return ctx.Err()
+	}})
+	require.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, "cp", restored)
+	assert.Equal(t, "cp", rb.Checkpoint)
 }
 
 // A rollback that is refused leaves no backup: the newest one is what Undo goes
