@@ -79,7 +79,7 @@ func unknownField(schema *jsonschema.Schema, path, name string) error {
 			return fmt.Errorf("unknown field %q: did you mean %q?", join(path, name), join(path, known))
 		}
 	}
-	return fmt.Errorf("unknown field %q: the fields are %s", join(path, clip(name)), fieldNames(schema))
+	return fmt.Errorf("unknown field %q: the fields are %s", join(path, name), fieldNames(schema))
 }
 
 // decodeError puts an error of the decoder into the same words.
@@ -185,7 +185,7 @@ func fieldNames(s *jsonschema.Schema) string {
 }
 
 func join(path, name string) string {
-	if path == "" {
+	if name = clip(name); path == "" {
 		return name
 	}
 	return path + "." + name

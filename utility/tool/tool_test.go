@@ -91,6 +91,7 @@ func TestArguments(t *testing.T) {
 		{args: `{"path":"a","pair":[1]}`, err: `field "pair": expected at least 2 items, got 1`},
 		{args: `{"path":"a","pair":[1,2,3]}`, err: `field "pair": expected at most 2 items, got 3`},
 		{args: `{"path":"a","env":{"A":1}}`, err: `field "env.A": expected string, got integer 1`},
+		{args: `{"path":"a","env":{"` + strings.Repeat("A", 1000) + `":1}}`, err: `…": expected string, got integer 1`},
 		{args: `{"path":"a","data":"not base64!"}`, err: `illegal base64`},
 		{args: `[1]`, err: `expected a JSON object, got array`},
 		{args: `"{}"`, err: `expected a JSON object, got string`},
