@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -330,12 +331,18 @@ func TestWhatRanToItsEndDoesNotRunAgain(t *testing.T) {
 	})
 }
 
-// slow takes a second to append.
-type slow struct{ flaky }
+// slow takes a second to append, or to fail.
+type slow struct {
+	MemoryStore
+	down atomic.Bool
+}
 
 func (s *slow) Append(ctx context.Context, id string, rec Record) error {
 	time.Sleep(time.Second)
-	return s.flaky.Append(ctx, id, rec)
+	if s.down.Load() {
+		return errors.New("disk full")
+	}
+	return s.MemoryStore.Append(ctx, id, rec)
 }
 
 // What happens while a checkpoint is under way, or while one fails, is saved by
@@ -355,6 +362,7 @@ func TestAutoCheckpointsMissNothing(t *testing.T) {
 					a.Emit(Message{Text: "y"})
 				}
 				saved := func() int {
+					synctest.Wait()
 					other := newManager(t, ManagerOptions{Store: &store.MemoryStore}, stateful())
 					b, err := other.RestoreCheckpoint(t.Context(), checkpointID("a", last(store)), SpawnOptions{})
 					require.NoError(t, err)
@@ -373,11 +381,12 @@ func TestAutoCheckpointsMissNothing(t *testing.T) {
 				assert.Equal(t, n, m.Stats().Checkpoints)
 
 				if policy.Every > 0 {
-					store.mode = 1
+					store.down.Store(true)
 					work()
 					time.Sleep(policy.Every + 2*time.Second)
+					synctest.Wait()
 					assert.EqualValues(t, 1, m.Stats().CheckpointErrors)
-					store.mode = 0
+					store.down.Store(false)
 					time.Sleep(policy.Every + 2*time.Second)
 					assert.Equal(t, 3, saved())
 				}
