@@ -2,11 +2,14 @@ package filesystem
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/bmatcuk/doublestar/v4"
 )
@@ -21,8 +24,10 @@ type GlobOptions struct {
 
 // Glob yields the files whose path matches a pattern, in the order of a walk.
 // '*', '?' and "[…]" stay within a component, "**" between slashes spans
-// directories, "{a,b}" is either. Directories that cannot contain a match are
-// not read.
+// directories, "{a,b}" is either; a pattern may stand for 1024 without braces.
+// Directories that cannot contain a match are not read. One that cannot be read
+// is yielded with an error and does not end the glob; an error that does has no
+// path.
 func (s *Service) Glob(ctx context.Context, pattern string, opts GlobOptions) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		g, err := newPathGlob(pattern)
@@ -43,8 +48,12 @@ func (s *Service) Glob(ctx context.Context, pattern string, opts GlobOptions) it
 			}
 			return yield(e.Path, nil)
 		}
-		if _, err := w.tree.provider.Lstat(ctx, g.base); err != nil {
-			return // nothing is there, so nothing matches
+		switch info, err := w.tree.provider.Lstat(ctx, g.base); {
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), err == nil && info.Mode().IsRegular():
+			return // nothing is below it, so nothing matches
+		case err != nil:
+			yield("", fmt.Errorf("glob %q: %w", pattern, err))
+			return
 		}
 		if !opts.NoIgnore {
 			if _, ignored, err := w.tree.chainTo(ctx, g.base, true); err == nil && ignored {
@@ -57,9 +66,9 @@ func (s *Service) Glob(ctx context.Context, pattern string, opts GlobOptions) it
 
 // pathGlob is a pattern prepared for a walk.
 type pathGlob struct {
-	pattern string
-	base    string // the directory that contains every match
-	ways    []globWay
+	patterns []string // without braces; a match of one is a match
+	base     string   // the directory that contains every match
+	ways     []globWay
 }
 
 // globWay tells which directories may contain a match.
@@ -69,6 +78,9 @@ type globWay struct {
 }
 
 func newPathGlob(pattern string) (*pathGlob, error) {
+	if len(pattern) > MaxNameLength {
+		return nil, fmt.Errorf("glob: a pattern of %d bytes is longer than %d: %w", len(pattern), MaxNameLength, doublestar.ErrBadPattern)
+	}
 	clean := path.Clean(strings.TrimPrefix(pattern, "./"))
 	if pattern == "" || !doublestar.ValidatePattern(clean) {
 		return nil, fmt.Errorf("glob %q: malformed pattern: %w", pattern, doublestar.ErrBadPattern)
@@ -76,12 +88,15 @@ func newPathGlob(pattern string) (*pathGlob, error) {
 	if path.IsAbs(clean) || clean == ".." || strings.HasPrefix(clean, "../") {
 		return nil, fmt.Errorf("glob %q: patterns are relative to the root: %w", pattern, ErrOutsideRoot)
 	}
-	g := &pathGlob{pattern: clean}
+	g := &pathGlob{patterns: expandBraces(clean)}
+	if g.patterns == nil {
+		return nil, fmt.Errorf("glob %q: its braces stand for more than %d patterns; use a wildcard or several globs: %w", pattern, maxBraces, doublestar.ErrBadPattern)
+	}
 	g.base, _ = doublestar.SplitPattern(clean)
-	for _, p := range expandBraces(clean) {
+	for _, p := range g.patterns {
 		var way globWay
 		for part := range strings.SplitSeq(p, "/") {
-			if way.open = strings.Contains(part, "**") || strings.ContainsAny(part, "{}"); way.open {
+			if way.open = strings.Contains(part, "**"); way.open {
 				break
 			}
 			way.parts = append(way.parts, part)
@@ -91,48 +106,69 @@ func newPathGlob(pattern string) (*pathGlob, error) {
 	return g, nil
 }
 
-// maxBraces bounds the patterns that one with braces stands for.
-const maxBraces = 64
+// maxBraces bounds the patterns that one with braces stands for: their number is
+// the product of what each pair offers.
+const maxBraces = 1024
 
 // expandBraces returns the patterns without braces that a valid one stands for,
-// or the pattern itself when they are too many or quoting makes it hard to tell.
+// or nil when they are too many.
 func expandBraces(pattern string) []string {
-	if strings.ContainsAny(pattern, `[\`) {
-		return []string{pattern}
-	}
 	list := []string{pattern}
 	for i := 0; i < len(list); {
-		before, rest, ok := strings.Cut(list[i], "{")
-		if !ok {
+		p := list[i]
+		open := 0
+		for open < len(p) && p[open] != '{' {
+			open = globElement(p, open)
+		}
+		if open == len(p) {
 			i++
 			continue
 		}
 		var options []string
-		depth, from, end := 1, 0, 0
-		for ; depth > 0 && end < len(rest); end++ {
-			switch rest[end] {
+		depth, from, at := 1, open+1, open+1
+		for depth > 0 && at < len(p) {
+			switch p[at] {
 			case '{':
 				depth++
 			case '}':
 				depth--
 			}
-			if depth == 0 || depth == 1 && rest[end] == ',' {
-				options = append(options, rest[from:end])
-				from = end + 1
+			next := globElement(p, at)
+			if depth == 0 || depth == 1 && p[at] == ',' {
+				options = append(options, p[from:at])
+				from = next
 			}
+			at = next
 		}
-		if depth > 0 || len(list)+len(options) > maxBraces {
-			return []string{pattern}
+		if depth > 0 || len(list)+len(options) > maxBraces+1 {
+			return nil
 		}
 		for j, option := range options {
-			options[j] = before + option + rest[end:]
+			options[j] = p[:open] + option + p[at:]
 		}
 		list = slices.Replace(list, i, i+1, options...)
 	}
 	return list
 }
 
-func (g *pathGlob) match(name string) bool { return doublestar.MatchUnvalidated(g.pattern, name) }
+// globElement returns where what begins at i ends: an escape, a set or a byte.
+func globElement(pattern string, i int) int {
+	switch pattern[i] {
+	case '\\':
+		i++
+	case '[':
+		for i++; i < len(pattern) && pattern[i] != ']'; i++ {
+			if pattern[i] == '\\' {
+				i++
+			}
+		}
+	}
+	return min(i+1, len(pattern))
+}
+
+func (g *pathGlob) match(name string) bool {
+	return slices.ContainsFunc(g.patterns, func(p string) bool { return doublestar.MatchUnvalidated(p, name) })
+}
 
 // below reports whether something in the directory may match.
 func (g *pathGlob) below(dir string) bool {

@@ -66,14 +66,7 @@ func (s *Service) Command(ctx context.Context, args string) (string, error) {
 		if rest == "" {
 			return "", need("a pattern")
 		}
-		var found []string
-		for name, err := range s.Glob(ctx, rest, GlobOptions{}) {
-			if err != nil {
-				return strings.Join(found, "\n"), err
-			}
-			found = append(found, name)
-		}
-		return strings.Join(found, "\n"), nil
+		return s.globText(ctx, rest)
 	case "search":
 		if rest == "" {
 			return "", need("a text")

@@ -269,29 +269,36 @@ const globLimit = 500
 
 func (s *Service) globTool() tool.Tool {
 	return tool.New("glob", "Lists the files whose path matches a pattern, sorted. Ignored files are left out.",
-		func(ctx context.Context, in globArgs) (string, error) {
-			var b strings.Builder
-			n := 0
-			for name, err := range s.Glob(ctx, in.Pattern, GlobOptions{}) {
-				if err != nil {
-					if n == 0 || ctx.Err() != nil {
-						return "", err
-					}
-					continue
-				}
-				if n++; n <= globLimit {
-					b.WriteString(name + "\n")
-				}
-			}
-			switch {
-			case n == 0:
-				return "no file matches", nil
-			case n > globLimit:
-				fmt.Fprintf(&b, "(%d files match; the first %d are listed)\n", n, globLimit)
-			}
-			return b.String(), nil
-		},
+		func(ctx context.Context, in globArgs) (string, error) { return s.globText(ctx, in.Pattern) },
 		tool.Options{Annotations: tool.Annotations{Title: "Find files", ReadOnly: true}, Logger: s.opts.Logger})
+}
+
+// globText lists what a pattern matches, and says what is missing in the list.
+func (s *Service) globText(ctx context.Context, pattern string) (string, error) {
+	var b strings.Builder
+	n, unread := 0, []error(nil)
+	for name, err := range s.Glob(ctx, pattern, GlobOptions{}) {
+		switch {
+		case err != nil && name == "":
+			return "", err
+		case err != nil:
+			unread = append(unread, err)
+		default:
+			if n++; n <= globLimit {
+				b.WriteString(name + "\n")
+			}
+		}
+	}
+	if n == 0 {
+		b.WriteString("no file matches\n")
+	}
+	if n > globLimit {
+		fmt.Fprintf(&b, "(%d files match; the first %d are listed)\n", n, globLimit)
+	}
+	if len(unread) > 0 {
+		fmt.Fprintf(&b, "(%d directories could not be read, such as: %v)\n", len(unread), unread[0])
+	}
+	return b.String(), nil
 }
 
 type treeArgs struct {

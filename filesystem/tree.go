@@ -2,7 +2,10 @@ package filesystem
 
 import (
 	"context"
+	"fmt"
+	"io/fs"
 	"sync"
+	"syscall"
 )
 
 // tree is a provider with what the service keeps about it.
@@ -90,10 +93,15 @@ func (t *tree) openDir(ctx context.Context, name string) (dirNode, error) {
 	if err != nil || name == "." {
 		return node, err
 	}
+	at := "."
 	for part := range splitPath(name) {
+		at = join(at, part)
 		sub, err := node.dir(part)
 		node.close()
 		if err != nil {
+			if info, lerr := t.provider.Lstat(ctx, at); lerr == nil && info.Mode()&fs.ModeSymlink != 0 {
+				err = &fs.PathError{Op: "open", Path: at, Err: fmt.Errorf("symlinks are not followed here, so name the directory that it leads to: %w", syscall.ENOTDIR)}
+			}
 			return nil, err
 		}
 		node = sub
