@@ -22,7 +22,7 @@ func (e *permanentError) Error() string { return e.err.Error() }
 func (e *permanentError) Unwrap() error { return e.err }
 
 // RetryAfter marks an error after which the next attempt should wait that long
-// instead of the queue's backoff. RetryAfter(nil, d) is nil.
+// instead of the queue's backoff; 0 means at once. RetryAfter(nil, d) is nil.
 func RetryAfter(err error, d time.Duration) error {
 	if err == nil {
 		return nil
@@ -77,6 +77,9 @@ func DefaultRetry(_ Item, err error) Decision {
 	case errors.As(err, &permanent):
 		return Decision{Dead: true}
 	case errors.As(err, &retry):
+		if retry.delay <= 0 {
+			return Decision{Delay: -1}
+		}
 		return Decision{Delay: retry.delay}
 	case errors.Is(err, errStopped):
 		return Decision{Delay: -1}

@@ -11,7 +11,8 @@ import (
 // Handler does the work of an item. Nil means done; an error is retried or
 // buried as the worker's retry policy says. The context ends when the worker is
 // told to stop at once, when WorkerOptions.Timeout is over, and when the lease is
-// lost, after which somebody else may have the item.
+// lost or over without having been renewed, after which somebody else may have the
+// item.
 type Handler func(ctx context.Context, item Item) error
 
 // WorkerOptions configure a [Worker].
@@ -20,11 +21,12 @@ type WorkerOptions struct {
 	// the same key are never handled at once.
 	Concurrency int
 
-	// Timeout bounds one run of the handler. 0 means none.
+	// Timeout bounds one run of the handler, by its context. 0 means none.
 	Timeout time.Duration
 
 	// Heartbeat is how often the lease is renewed while the handler runs. 0
-	// means a third of the lease; negative means never.
+	// means a third of the lease; negative means never, so that a handler has no
+	// longer than the lease.
 	Heartbeat time.Duration
 
 	// Rate bounds how many items are started per second. 0 means no bound.
@@ -43,7 +45,8 @@ type WorkerOptions struct {
 	Restore func(ctx context.Context, item Item) (context.Context, error)
 
 	// Result is told the outcome of every attempt, after it was settled: the
-	// handler's error and how long it ran.
+	// handler's error and how long it ran. ctx has the values of Run's context and
+	// does not end.
 	Result func(ctx context.Context, item Item, err error, took time.Duration)
 
 	// Logger receives failed attempts and panics. Nil means slog.Default().
@@ -88,8 +91,9 @@ func NewWorker(q Queue, handler Handler, opts WorkerOptions) *Worker {
 
 // Run handles items until ctx ends, which cancels the handlers' contexts too
 // and is no error, until [Worker.Stop], or until the queue is closed
-// ([ErrClosed]) or fails. Interrupted items go back to the queue. Run returns
-// when every handler has.
+// ([ErrClosed]) or fails. Interrupted items go back to the queue; the attempt
+// counts, so that the last one that Options.MaxAttempts allows makes a dead letter.
+// Run returns when every handler has.
 func (w *Worker) Run(ctx context.Context) error {
 	r, handling, receiving := w.begin(ctx)
 	defer w.end(r)
@@ -141,10 +145,11 @@ func (w *Worker) RunUntilEmpty(ctx context.Context) error {
 	}
 }
 
-// Stop makes every Run and RunUntilEmpty of this worker take no further items and
-// waits until the running handlers have finished. When ctx ends first, their
-// contexts are cancelled, the items go back to the queue, and Stop returns the
-// context's error without waiting for handlers that do not listen.
+// Stop makes every Run and RunUntilEmpty of this worker that has begun take no
+// further items and waits until the running handlers have finished. When ctx ends
+// first, their contexts are cancelled, the items go back to the queue as when Run's
+// context ends, and Stop returns the context's error without waiting for handlers
+// that do not listen.
 func (w *Worker) Stop(ctx context.Context) error {
 	w.mu.Lock()
 	runs := make([]*run, 0, len(w.runs))

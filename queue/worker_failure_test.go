@@ -33,7 +33,10 @@ func (f *flaky) next(errs *[]error) (err error) {
 }
 
 func (f *flaky) Extend(ctx context.Context, lease queue.Lease) error {
-	if err := f.next(&f.extend); err != nil {
+	if err := f.next(&f.extend); err == errHung {
+		<-ctx.Done()
+		return ctx.Err()
+	} else if err != nil {
 		return err
 	}
 	return f.Memory.Extend(ctx, lease)
@@ -46,7 +49,10 @@ func (f *flaky) Ack(ctx context.Context, lease queue.Lease) error {
 	return f.Memory.Ack(ctx, lease)
 }
 
-var errBroken = errors.New("connection reset")
+var (
+	errBroken = errors.New("connection reset")
+	errHung   = errors.New("no answer")
+)
 
 // attempts handles one item, for ten minutes at a time, and returns what came of
 // each attempt.
@@ -62,8 +68,9 @@ func attempts(t *testing.T, q *flaky) (outcomes []error) {
 		}
 	}, queue.WorkerOptions{
 		Logger: quiet,
-		Result: func(_ context.Context, _ queue.Item, err error, _ time.Duration) {
+		Result: func(ctx context.Context, _ queue.Item, err error, _ time.Duration) {
 			outcomes = append(outcomes, err)
+			assert.NoError(t, ctx.Err(), "a result can be written down whatever became of it")
 			panic("a result hook that panics ends nothing")
 		},
 	})
@@ -89,6 +96,36 @@ func TestWorkerOnAQueueThatFails(t *testing.T) {
 			q := newQueue()
 			q.extend = []error{errBroken, nil, errBroken}
 			assert.Equal(t, []error{nil}, attempts(t, q))
+		})
+	})
+	t.Run("the heartbeat outlasts a call without an answer", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			q := newQueue()
+			q.extend = []error{errHung, errBroken, nil, nil, errBroken, errHung}
+			assert.Equal(t, []error{nil}, attempts(t, q))
+		})
+	})
+	t.Run("a lease that cannot be renewed cancels the handler when it is over", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			q := newQueue()
+			q.extend = []error{nil}
+			for range 20 {
+				q.extend = append(q.extend, errHung)
+			}
+			start := time.Now()
+			var lost time.Duration
+			_, err := q.Enqueue(t.Context(), queue.Item{})
+			require.NoError(t, err)
+			w := queue.NewWorker(q, func(ctx context.Context, it queue.Item) error {
+				if it.Attempts > 1 {
+					return nil
+				}
+				<-ctx.Done()
+				lost = time.Since(start)
+				return context.Cause(ctx)
+			}, queue.WorkerOptions{Logger: quiet})
+			require.NoError(t, w.RunUntilEmpty(t.Context()))
+			assert.Equal(t, 80*time.Second, lost, "a minute after the only renewal")
 		})
 	})
 	t.Run("an acknowledgement that fails is repeated", func(t *testing.T) {

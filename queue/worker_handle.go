@@ -17,20 +17,19 @@ func (w *Worker) handle(ctx context.Context, d Delivery) {
 	start := time.Now()
 	err, kept := w.attempt(ctx, d)
 	took := time.Since(start)
+	ctx = context.WithoutCancel(ctx)
 	if !kept {
 		w.opts.Logger.WarnContext(ctx, "lost the lease of an item while handling it; the outcome is discarded",
 			"id", d.Item.ID, "name", d.Item.Name, "attempt", d.Item.Attempts, "took", took, "error", err)
 		w.report(ctx, d.Item, errors.Join(ErrLeaseLost, err), took)
 		return
 	}
-	settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
-	defer cancel()
-	if failed := w.settle(settling, d, err, took); failed != nil {
-		w.opts.Logger.ErrorContext(ctx, "could not settle an item; it will be delivered again",
+	if failed := w.settle(ctx, d, err, took); failed != nil {
+		w.opts.Logger.ErrorContext(ctx, "could not settle an item; it may be delivered again",
 			"id", d.Item.ID, "name", d.Item.Name, "handled", err == nil, "error", failed)
 		err = errors.Join(err, failed)
 	}
-	w.report(settling, d.Item, err, took)
+	w.report(ctx, d.Item, err, took)
 }
 
 func (w *Worker) report(ctx context.Context, item Item, err error, took time.Duration) {
@@ -59,31 +58,28 @@ func (w *Worker) attempt(parent context.Context, d Delivery) (err error, kept bo
 	if every == 0 {
 		every = d.LeaseFor / 3
 	}
-	if every <= 0 {
-		return w.call(ctx, d.Item), true
-	}
-	kept = true
-	beat := &heart{queue: w.queue, lease: d.Lease, every: every, lost: func() { cancel(ErrLeaseLost) }}
+	beat := &heart{queue: w.queue, lease: d.Lease, lasts: d.LeaseFor, every: every, lost: func() { cancel(ErrLeaseLost) }}
 	beat.start()
 	err = w.call(ctx, d.Item)
-	if beat.stop() {
-		kept = false
-	}
+	kept = !beat.stop()
 	if err != nil && parent.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errors.Join(context.Cause(parent), err)
 	}
 	return err, kept
 }
 
-// heart renews a lease by a timer, so that a short handler costs no goroutine.
+// heart renews a lease by a timer, so that a short handler costs no goroutine, and
+// gives it up when it is over without having been renewed.
 type heart struct {
 	queue Queue
 	lease Lease
-	every time.Duration
+	lasts time.Duration // 0 if the queue does not say
+	every time.Duration // between renewals; 0 or less means none
 	lost  func()
 
 	mu      sync.Mutex
 	timer   *time.Timer
+	until   time.Time // when the lease is over
 	stopped bool
 	isLost  bool
 	beating sync.WaitGroup
@@ -93,7 +89,14 @@ type heart struct {
 func (h *heart) start() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.timer = time.AfterFunc(h.every, h.beat)
+	first := h.every
+	if first <= 0 {
+		first = h.lasts
+	}
+	h.until = time.Now().Add(h.lasts)
+	if first > 0 {
+		h.timer = time.AfterFunc(first, h.beat)
+	}
 }
 
 func (h *heart) beat() {
@@ -103,27 +106,48 @@ func (h *heart) beat() {
 		return
 	}
 	h.beating.Add(1)
-	ctx, cancel := context.WithTimeout(context.Background(), h.every)
+	defer h.beating.Done()
+	began := time.Now()
+	end := began.Add(h.every)
+	if h.lasts > 0 && h.until.Before(end) {
+		end = h.until
+	}
+	ctx, cancel := context.WithDeadline(context.Background(), end)
 	h.cancel = cancel
 	h.mu.Unlock()
-	err := h.queue.Extend(ctx, h.lease)
+	err := ErrLeaseLost
+	if h.every > 0 {
+		err = h.queue.Extend(ctx, h.lease)
+	}
 	cancel()
 	h.mu.Lock()
-	if errors.Is(err, ErrLeaseLost) || errors.Is(err, ErrClosed) {
+	defer h.mu.Unlock()
+	again := h.every / 8 // soon, because another error may pass
+	over := false
+	if h.lasts > 0 {
+		left := time.Until(h.until)
+		again, over = min(again, left), left <= 0
+	}
+	switch {
+	case errors.Is(err, ErrLeaseLost), errors.Is(err, ErrClosed), err != nil && over:
 		h.isLost = true
 		h.lost()
-	} else if !h.stopped {
-		h.timer.Reset(h.every) // another error may pass; the next beat tries again
+	case h.stopped:
+	case err == nil:
+		h.until = began.Add(h.lasts)
+		h.timer.Reset(h.every)
+	default:
+		h.timer.Reset(again)
 	}
-	h.mu.Unlock()
-	h.beating.Done()
 }
 
 // stop ends the heartbeat and reports whether the lease was lost.
 func (h *heart) stop() bool {
 	h.mu.Lock()
 	h.stopped = true
-	h.timer.Stop()
+	if h.timer != nil {
+		h.timer.Stop()
+	}
 	if h.cancel != nil {
 		h.cancel()
 	}
@@ -146,7 +170,9 @@ func (w *Worker) call(ctx context.Context, item Item) error {
 			}
 			result <- err
 		}()
-		err = w.run(ctx, item)
+		if err = w.run(ctx, item); err != nil {
+			_ = err.Error() // of a nil pointer it may panic, which must not happen later
+		}
 	}()
 	return <-result
 }
@@ -162,6 +188,8 @@ func (w *Worker) run(ctx context.Context, item Item) (err error) {
 
 // settle tells the queue the outcome, again if the queue fails for a moment.
 func (w *Worker) settle(ctx context.Context, d Delivery, err error, took time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
 	tell := func() error { return w.queue.Ack(ctx, d.Lease) }
 	if err != nil {
 		decision := w.decide(ctx, d.Item, err)

@@ -72,9 +72,11 @@ func TestWorkerRetryPolicy(t *testing.T) {
 	}{
 		"permanent":   {func(int) error { return fmt.Errorf("x: %w", queue.Permanent(transient)) }, 1, queue.Depth{Dead: 1}, 0},
 		"retry after": {func(n int) error { return ifBelow(n, 3, queue.RetryAfter(transient, 7*time.Second)) }, 3, queue.Depth{}, 14 * time.Second},
+		"at once":     {func(n int) error { return ifBelow(n, 3, queue.RetryAfter(transient, 0)) }, 3, queue.Depth{}, 0},
 		"backoff":     {func(n int) error { return ifBelow(n, 3, transient) }, 3, queue.Depth{}, 3 * time.Second},
 		"exhausted":   {func(int) error { return transient }, 5, queue.Depth{Dead: 1}, 15 * time.Second},
 		"panic":       {func(n int) error { panicIf(n < 2, transient); return nil }, 2, queue.Depth{}, time.Second},
+		"mute error":  {func(n int) error { return ifBelow(n, 2, (*mute)(nil)) }, 2, queue.Depth{}, time.Second},
 		"goexit": {func(n int) error {
 			if n < 2 {
 				runtime.Goexit()
@@ -103,6 +105,11 @@ func TestWorkerRetryPolicy(t *testing.T) {
 		})
 	}
 }
+
+// mute is an error that panics when it is nil and asked what it says.
+type mute struct{ text string }
+
+func (m *mute) Error() string { return m.text }
 
 func ifBelow(n, limit int, err error) error {
 	if n < limit {
@@ -165,6 +172,19 @@ func TestWorkerStopAndCancel(t *testing.T) {
 			require.NoError(t, <-done)
 			d, _ := q.Depth(t.Context())
 			assert.Equal(t, queue.Depth{Ready: 2}, d)
+		})
+	})
+	t.Run("so it does without a heartbeat", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			q := queue.NewMemory(queue.Options{})
+			_, err := q.Enqueue(t.Context(), queue.Item{})
+			require.NoError(t, err)
+			w := queue.NewWorker(q, slow, queue.WorkerOptions{Heartbeat: -1, Logger: quiet})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			require.NoError(t, w.Run(ctx))
+			d, _ := q.Depth(t.Context())
+			assert.Equal(t, queue.Depth{Ready: 1}, d)
 		})
 	})
 	t.Run("the end of the queue ends it", func(t *testing.T) {
