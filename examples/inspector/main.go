@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -25,23 +26,32 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "inspector:", err)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
 // run serves until ctx ends.
-func run(ctx context.Context, args []string, out io.Writer) error {
+func run(ctx context.Context, args []string, out, stderr io.Writer) error {
 	flags := flag.NewFlagSet("inspector", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
 	addr := flags.String("addr", "127.0.0.1:0", "listen at this loopback `address`")
 	open := flags.Bool("open", false, "open the page in a browser")
 	every := flags.Duration("every", 2*time.Second, "time between two orders")
-	if err := flags.Parse(args); err != nil {
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		flags.SetOutput(stderr)
+		flags.Usage()
 		return err
-	}
-	if *every <= 0 {
-		return fmt.Errorf("-every %s: want more than nothing", *every)
+	case err != nil:
+		return fmt.Errorf("inspector: %w; see inspector -h", err)
+	case flags.NArg() > 0:
+		return fmt.Errorf("inspector: it takes flags only, not %q; see inspector -h", flags.Arg(0))
+	case *every <= 0:
+		return fmt.Errorf("inspector: -every %s: want more than nothing", *every)
 	}
 	shop, err := newShop()
 	if err != nil {

@@ -42,11 +42,15 @@ func main() {
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("mcp", flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags.SetOutput(io.Discard)
 	dir := flags.String("serve", "", "serve the files below `directory` on stdin and stdout")
 	command := flags.String("connect", "", "use the tools of the MCP server that `command` starts, its words separated by spaces")
 	model := flags.String("model", "", "`provider:model` to use; empty means a script")
 	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			flags.SetOutput(stderr)
+			flags.Usage()
+		}
 		return err
 	}
 	task := strings.Join(flags.Args(), " ")

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -115,9 +116,13 @@ func TestServerThatCannotBeUsed(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 	for _, args := range [][]string{{"-connect", " "}, {"-serve", "x", "-connect", "y"}, {"-serve", "x", "task"}, {"-nonsense"},
 		{"-serve", filepath.Join(t.TempDir(), "missing")}} {
-		_, err := outcome(t, "", args...)
+		out, err := outcome(t, "", args...)
 		require.Error(t, err, args)
+		require.Empty(t, out, "main prints the error")
 	}
+	out, err := outcome(t, "", "-h")
+	require.ErrorIs(t, err, flag.ErrHelp)
+	require.Contains(t, out, "-connect")
 }
 
 func TestDeafServerIsKilled(t *testing.T) {

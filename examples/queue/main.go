@@ -33,10 +33,9 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(os.Stderr, "queue:", err)
-		}
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "queue:", err)
 		os.Exit(1)
 	}
 }
@@ -60,7 +59,6 @@ type program struct {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	p := &program{out: lines{w: stdout}, progress: stderr}
 	global := flag.NewFlagSet("queue", flag.ContinueOnError)
-	global.SetOutput(stderr)
 	engine := global.String("engine", "sqlite", "memory, sqlite or nats; memory lives for one run and serves only bench")
 	path := global.String("path", "queue.db", "file of the sqlite engine, or folder of a NATS server inside this process")
 	url := global.String("url", "", "NATS servers to connect to instead, separated by commas")
@@ -68,20 +66,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	capacity := global.Int("capacity", 0, "bound of the queue; producers wait when it is reached; 0 for none")
 	lease := global.Duration("lease", queue.DefaultLease, "how long a consumer that died keeps its items")
 	global.Usage = func() {
-		fmt.Fprintln(stderr, "usage: queue [flags] produce|consume|stats|list|bench [flags]")
+		fmt.Fprintln(global.Output(), "usage: queue [flags] produce|consume|stats|list|bench [flags]")
 		global.PrintDefaults()
 	}
-	if err := global.Parse(args); err != nil {
+	if err := parse(global, args, stderr); err != nil {
 		return err
 	}
 	verb := global.Arg(0)
 	verbs := []string{"produce", "consume", "stats", "list", "bench"}
 	if !slices.Contains(verbs, verb) {
-		global.Usage()
-		return fmt.Errorf("unknown command %q: want %s", verb, strings.Join(verbs, ", "))
+		return fmt.Errorf("unknown command %q: want %s; see queue -h", verb, strings.Join(verbs, ", "))
 	}
 	local := flag.NewFlagSet(verb, flag.ContinueOnError)
-	local.SetOutput(stderr)
 	local.BoolVar(&p.verbose, "v", false, "print a line per acknowledged and per handled item")
 	local.IntVar(&p.n, "n", 1000, "items to produce")
 	local.IntVar(&p.size, "size", 1024, "bytes of each payload")
@@ -90,8 +86,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	local.IntVar(&p.keys, "keys", 0, "give the items so many different keys, which are handled in order")
 	local.BoolVar(&p.wait, "wait", false, "consume: go on when the queue is empty, until interrupted")
 	local.DurationVar(&p.work, "work", 0, "how long handling an item takes")
-	if err := local.Parse(global.Args()[1:]); err != nil {
+	if err := parse(local, global.Args()[1:], stderr); err != nil {
 		return err
+	}
+	if local.NArg() > 0 {
+		return fmt.Errorf("%s takes flags only, not %q; see queue %s -h", verb, local.Arg(0), verb)
 	}
 	if p.n < 0 || p.size < 0 || p.producers < 1 || p.workers < 1 {
 		return errors.New("-n and -size must not be negative, -producers and -workers at least 1")
@@ -117,6 +116,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	err := p.command(ctx, verb, stdout)
 	return errors.Join(err, p.queue.Close())
+}
+
+// parse reads flags. Help goes to stderr; of anything else that is wrong the error
+// tells.
+func parse(flags *flag.FlagSet, args []string, stderr io.Writer) error {
+	flags.SetOutput(io.Discard)
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		flags.SetOutput(stderr)
+		flags.Usage()
+	}
+	return err
 }
 
 func openNATS(ctx context.Context, url, path string, opts natsqueue.Options) (*natsqueue.Queue, error) {

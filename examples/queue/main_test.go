@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"flag"
 	"io"
 	"path/filepath"
 	"slices"
@@ -46,7 +47,14 @@ func produceAndConsume(t *testing.T, engine string) {
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), []string{"-engine", "memory", "bench", "-n", "20", "-v"}, &out, io.Discard))
 	assert.Equal(t, ids(out.String(), "acked"), ids(out.String(), "done"))
-	for _, bad := range [][]string{{}, {"nonsense"}, {"-engine", "x", "stats"}, {"produce", "-n", "-1"}, {"-path", "/no/such/folder/q.db", "stats"}, {"-engine", "nats", "-url", "nats://127.0.0.1:1", "stats"}} {
-		require.Error(t, run(t.Context(), bad, io.Discard, io.Discard), bad)
+	for _, bad := range [][]string{{}, {"nonsense"}, {"-engine", "x", "stats"}, {"produce", "-n", "-1"}, {"produce", "1000"}, {"-x"}, {"produce", "-x"}, {"-path", "/no/such/folder/q.db", "stats"}, {"-engine", "nats", "-url", "nats://127.0.0.1:1", "stats"}} {
+		var errs bytes.Buffer
+		require.Error(t, run(t.Context(), bad, io.Discard, &errs), bad)
+		assert.Empty(t, errs.String(), "main prints the error")
+	}
+	for _, help := range [][]string{{"-h"}, {"produce", "-h"}} {
+		var errs bytes.Buffer
+		require.ErrorIs(t, run(t.Context(), help, io.Discard, &errs), flag.ErrHelp)
+		assert.Equal(t, 1, strings.Count(errs.String(), "sage"))
 	}
 }
