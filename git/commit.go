@@ -121,15 +121,15 @@ func (s *Service) commit(ctx context.Context, opts CommitOptions) (Commit, error
 			return Commit{}, err
 		}
 	}
-	message, source := cleanMessage(opts.Message), MessageGiven
+	message, source := plainMessage(opts.Message), MessageGiven
 	switch {
 	case opts.Message != "" && message == "":
 		return Commit{}, errors.New("the message has no text")
 	case message == "" && opts.Amend:
-		if message, err = s.line(ctx, "log", "-1", "--format=%B", "HEAD"); err != nil {
+		if message, err = s.line(ctx, "log", "-1", "--encoding=UTF-8", "--format=%B", "HEAD"); err != nil {
 			return Commit{}, err
 		}
-		message, source = cleanMessage(message), MessageKept
+		message, source = plainMessage(message), MessageKept
 	}
 	if message != "" {
 		if s.opts.Conventional {

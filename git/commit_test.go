@@ -177,6 +177,48 @@ func TestAmend(t *testing.T) {
 	}
 }
 
+// A message that is there already stays as it is.
+func TestAmendKeepsAnyMessage(t *testing.T) {
+	t.Parallel()
+	r := withCommit(t)
+	for i, message := range []string{"\"quoted\"", "```\nfenced\n```", "long\n\n" + strings.Repeat("many words\n", 4000) + "the end"} {
+		r.run("commit", "-q", "--allow-empty", "-m", message)
+		r.file("a.txt", fmt.Sprint("amended", i))
+		c, err := r.Commit(t.Context(), CommitOptions{Amend: true})
+		require.NoError(t, err)
+		assert.Equal(t, message, c.Message)
+		c, err = r.Commit(t.Context(), CommitOptions{Amend: true, Message: message})
+		require.NoError(t, err)
+		assert.Equal(t, message, c.Message, "nor is a given one changed")
+	}
+}
+
+// What a program says about a signature is no part of a message.
+func TestShownSignaturesAreNoMessage(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	r := withCommit(t)
+	program := filepath.Join(t.TempDir(), "gpg")
+	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\ncat >/dev/null\necho gpg: Good signature >&2\necho '[GNUPG:] GOODSIG AAAAAAAAAAAAAAAA P <p@x>'\n"), 0o777))
+	r.run("config", "gpg.program", program)
+	r.run("config", "log.showSignature", "true")
+	r.file("commit", "tree "+r.run("rev-parse", "HEAD^{tree}")+"\nauthor P <p@x> 1700000000 +0000\ncommitter P <p@x> 1700000000 +0000\n"+
+		"gpgsig -----BEGIN PGP SIGNATURE-----\n \n aaaa\n -----END PGP SIGNATURE-----\n\nsigned\n")
+	r.run("update-ref", "HEAD", r.run("hash-object", "-t", "commit", "-w", "commit"))
+	require.NoError(t, os.Remove(r.path("commit")))
+	require.Contains(t, r.run("log", "-1", "--format=%B"), "Good signature")
+	checkpoint, err := r.Checkpoint(ctx, "HEAD")
+	require.NoError(t, err)
+	assert.Empty(t, checkpoint)
+	log, err := r.Log(ctx, LogOptions{})
+	require.NoError(t, err)
+	assert.Equal(t, "signed", log[0].Message)
+	r.file("a.txt", "x")
+	c, err := r.Commit(ctx, CommitOptions{Amend: true})
+	require.NoError(t, err)
+	assert.Equal(t, "signed", c.Message)
+}
+
 func TestCommitRefusesConflicts(t *testing.T) {
 	t.Parallel()
 	r := conflicted(t)

@@ -152,7 +152,7 @@ func (s *Service) runMerge(ctx context.Context, branch, theirs string, opts Merg
 		args = append(args, "--ff")
 	}
 	if opts.Message != "" {
-		args = append(args, "-m", cleanMessage(opts.Message))
+		args = append(args, "-m", plainMessage(opts.Message))
 	} else {
 		args = append(args, "-m", "Merge branch '"+branch+"'")
 	}

@@ -118,6 +118,9 @@ func (s *Service) callMessage(ctx context.Context, prompt string) (message strin
 	if message = cleanMessage(message); message == "" {
 		return "", errors.New("the message is empty")
 	}
+	if len(message) > maxMessage {
+		message = strings.ToValidUTF8(message[:maxMessage], "")
+	}
 	return message, nil
 }
 
@@ -128,11 +131,16 @@ func (s *Service) maxMessageDiff() int {
 	return defaultMessageDiff
 }
 
-// cleanMessage removes what models put around a message and what git refuses.
-func cleanMessage(m string) string {
+// plainMessage removes what git refuses or would remove.
+func plainMessage(m string) string {
 	m = strings.ToValidUTF8(strings.ReplaceAll(m, "\x00", ""), "\uFFFD")
 	m = strings.ReplaceAll(strings.ReplaceAll(m, "\r\n", "\n"), "\r", "\n")
-	m = strings.TrimSpace(m)
+	return strings.TrimSpace(m)
+}
+
+// cleanMessage is plainMessage without what models put around a message.
+func cleanMessage(m string) string {
+	m = plainMessage(m)
 	if inner, ok := strings.CutPrefix(m, "```"); ok {
 		if _, body, ok := strings.Cut(inner, "\n"); ok {
 			if body, ok := strings.CutSuffix(strings.TrimSpace(body), "```"); ok {
@@ -144,9 +152,6 @@ func cleanMessage(m string) string {
 		if len(m) > 2 && strings.HasPrefix(m, q) && strings.HasSuffix(m, q) && strings.Count(m, q) == 2 {
 			m = strings.TrimSpace(m[1 : len(m)-1])
 		}
-	}
-	if len(m) > maxMessage {
-		m = strings.ToValidUTF8(m[:maxMessage], "")
 	}
 	return m
 }

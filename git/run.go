@@ -154,7 +154,7 @@ func (s *Service) gitOnce(ctx context.Context, c call) (string, error) {
 	if !c.notLiteral {
 		argv = append(argv, "--literal-pathspecs")
 	}
-	argv = append(argv, "-c", "core.quotePath=false", "-c", "color.ui=false")
+	argv = append(argv, "-c", "core.quotePath=false", "-c", "color.ui=false", "-c", "log.showSignature=false")
 	if s.opts.Untrusted {
 		argv = append(argv, untrustedConfig...)
 	}

@@ -183,7 +183,7 @@ func (s *Service) toolCommit(ctx context.Context, in commitArgs) (string, error)
 }
 
 func (s *Service) commitText(ctx context.Context, in commitArgs) (string, error) {
-	c, err := s.Commit(ctx, CommitOptions{Message: in.Message, Paths: in.Paths})
+	c, err := s.Commit(ctx, CommitOptions{Message: cleanMessage(in.Message), Paths: in.Paths})
 	if err != nil {
 		return "", err
 	}
