@@ -253,11 +253,7 @@ func filePart(f *aiclient.File) (contentPart, error) {
 	case f.URL != "":
 		return contentPart{}, fmt.Errorf("a %s by URL: only images can be sent by URL, others by their bytes", f.MediaType)
 	case kind == "audio":
-		format := strings.TrimPrefix(strings.TrimPrefix(f.MediaType, "audio/"), "x-")
-		if format == "mpeg" {
-			format = "mp3"
-		}
-		return contentPart{Type: "input_audio", InputAudio: &audioValue{Data: base64.StdEncoding.EncodeToString(f.Data), Format: format}}, nil
+		return contentPart{Type: "input_audio", InputAudio: &audioValue{Data: base64.StdEncoding.EncodeToString(f.Data), Format: transport.Format(f.MediaType)}}, nil
 	case f.MediaType == "application/pdf":
 		name := f.Name
 		if name == "" {

@@ -1,8 +1,10 @@
 package openai
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/tokenring-ai/tokenring-go/aiclient"
 	"github.com/tokenring-ai/tokenring-go/aiclient/internal/jsonscan"
@@ -186,6 +188,11 @@ func (m *rerank) Rerank(ctx context.Context, req *aiclient.RerankRequest) (*aicl
 			return nil, e
 		}
 		return nil, client.Missing(m.model, header, "results")
+	}
+	// Not every server sorts and cuts the list.
+	slices.SortStableFunc(out.Results, func(a, b aiclient.Ranked) int { return cmp.Compare(b.Score, a.Score) })
+	if req.Top > 0 && len(out.Results) > req.Top {
+		out.Results = out.Results[:req.Top]
 	}
 	return out, nil
 }

@@ -48,7 +48,10 @@ func (m *imageModel) GenerateImages(ctx context.Context, req *aiclient.ImageRequ
 		return nil, err
 	}
 	format := req.Format
-	if format == "" {
+	if m.old() && format != "" && format != "png" {
+		out.Warnings = append(out.Warnings, m.model+" makes PNG only")
+	}
+	if m.old() || format == "" {
 		format = "png"
 	}
 	var bad error
@@ -56,7 +59,9 @@ func (m *imageModel) GenerateImages(ctx context.Context, req *aiclient.ImageRequ
 	for s.Object(); s.Key(); {
 		switch string(s.Name()) {
 		case "output_format":
-			format = s.Text()
+			if text := s.Text(); text != "" {
+				format = text
+			}
 		case "data":
 			for s.Array(); s.Item(); {
 				image := aiclient.File{}
@@ -74,7 +79,9 @@ func (m *imageModel) GenerateImages(ctx context.Context, req *aiclient.ImageRequ
 						s.Skip()
 					}
 				}
-				out.Images = append(out.Images, image)
+				if len(image.Data) > 0 || image.URL != "" {
+					out.Images = append(out.Images, image)
+				}
 			}
 		case "usage":
 			for s.Object(); s.Key(); {
@@ -109,9 +116,11 @@ func (m *imageModel) GenerateImages(ctx context.Context, req *aiclient.ImageRequ
 	return out, nil
 }
 
+// old reports whether the model must be asked for bytes and takes no format; the
+// newer know nothing but bytes.
+func (m *imageModel) old() bool { return strings.HasPrefix(m.model, "dall-e") }
+
 func (m *imageModel) call(req *aiclient.ImageRequest) (transport.Call, error) {
-	// The older models must be asked for bytes; the newer know nothing else.
-	old := strings.HasPrefix(m.model, "dall-e")
 	if len(req.Images) == 0 {
 		fields := map[string]any{"model": m.model, "prompt": req.Prompt}
 		for name, value := range map[string]string{"size": req.Size, "quality": req.Quality, "output_format": req.Format} {
@@ -122,7 +131,7 @@ func (m *imageModel) call(req *aiclient.ImageRequest) (transport.Call, error) {
 		if req.Count > 0 {
 			fields["n"] = req.Count
 		}
-		if old {
+		if m.old() {
 			fields["response_format"] = "b64_json"
 			delete(fields, "output_format")
 		}
@@ -137,7 +146,7 @@ func (m *imageModel) call(req *aiclient.ImageRequest) (transport.Call, error) {
 	if req.Count > 0 {
 		form.Field("n", strconv.Itoa(req.Count))
 	}
-	if old {
+	if m.old() {
 		form.Field("response_format", "b64_json")
 	} else {
 		form.Field("output_format", req.Format)

@@ -70,6 +70,30 @@ func TestRerank(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []aiclient.Ranked{{Index: 1, Score: 0.9}, {Index: 0, Score: 0.1}}, resp.Results)
 	assert.EqualValues(t, 12, resp.Usage.Input)
+
+	// Older servers answer in the order of the documents and with all of them.
+	p = mediaProvider(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, `{"results":[{"index":0,"relevance_score":0.1},{"index":1,"relevance_score":0.9},{"index":2,"relevance_score":0.5}]}`)
+	})
+	resp, err = p.Rerank("m").Rerank(t.Context(), &aiclient.RerankRequest{Query: "q", Documents: []string{"a", "b", "c"}, Top: 2})
+	require.NoError(t, err)
+	assert.Equal(t, []aiclient.Ranked{{Index: 1, Score: 0.9}, {Index: 2, Score: 0.5}}, resp.Results)
+}
+
+func TestImagesThatAreMissing(t *testing.T) {
+	answer := ""
+	p := mediaProvider(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, answer) })
+	answer = `{"data":[{"url":"https://example.com/1"},{"b64_json":null,"url":null}],"output_format":null}`
+	resp, err := p.Image("m").GenerateImages(t.Context(), &aiclient.ImageRequest{Prompt: "a cat"})
+	require.NoError(t, err)
+	assert.Equal(t, []aiclient.File{{MediaType: "image/png", URL: "https://example.com/1"}}, resp.Images)
+	resp, err = p.Image("dall-e-3").GenerateImages(t.Context(), &aiclient.ImageRequest{Prompt: "a cat", Format: "webp"})
+	require.NoError(t, err)
+	assert.Equal(t, "image/png", resp.Images[0].MediaType, "it makes nothing else")
+	assert.NotEmpty(t, resp.Warnings)
+	answer = `{"data":[{}]}`
+	_, err = p.Image("m").GenerateImages(t.Context(), &aiclient.ImageRequest{Prompt: "a cat"})
+	require.ErrorIs(t, err, aiclient.ClassProtocol)
 }
 
 func TestImages(t *testing.T) {

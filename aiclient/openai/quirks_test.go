@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -173,6 +174,7 @@ func TestFiles(t *testing.T) {
 		"image":     {aiclient.File{MediaType: "image/png", Data: []byte("x")}, "image/png"},
 		"image URL": {aiclient.File{MediaType: "image/png", URL: "https://example.com/a.png"}, "https://example.com/a.png"},
 		"PDF":       {aiclient.File{MediaType: "application/pdf", Data: []byte("%PDF")}, "file"},
+		"opus":      {aiclient.File{MediaType: "audio/ogg; codecs=opus", Data: []byte("OggS")}, "input_audio"},
 		"audio":     {aiclient.File{MediaType: "audio/wav", Data: []byte("RIFF")}, "input_audio"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -183,6 +185,9 @@ func TestFiles(t *testing.T) {
 			assert.Equal(t, tt.want, resp.Text())
 		})
 	}
+	assert.True(t, slices.ContainsFunc(server.Requests(), func(r aitest.Request) bool {
+		return strings.Contains(string(r.Body), `"format":"ogg"`)
+	}))
 	req := ask("")
 	req.Messages = []aiclient.Message{aiclient.User("look", aiclient.Image("video/mp4", []byte("x")))}
 	for _, chat := range []aiclient.Chat{provider.Chat("m"), provider.Responses("m")} {

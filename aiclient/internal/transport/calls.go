@@ -20,18 +20,19 @@ type CallIDs struct {
 
 	given map[string]bool
 	now   map[string]string // what became of the last call with that ID
+	again map[string]int    // the number to try when that ID comes again
 }
 
 // Call returns the ID of a call. Calls must be given in the order of the history.
 func (c *CallIDs) Call(id string) string {
 	if c.given == nil {
-		c.given, c.now = map[string]bool{}, map[string]string{}
+		c.given, c.now, c.again = map[string]bool{}, map[string]string{}, map[string]int{}
 	}
-	out := c.fit(id)
-	for n := 2; c.given[out]; n++ {
+	out, n := c.fit(id), max(c.again[id], 2)
+	for ; c.given[out]; n++ {
 		out = c.fit(fmt.Sprintf("%s again %d", id, n))
 	}
-	c.given[out], c.now[id] = true, out
+	c.given[out], c.now[id], c.again[id] = true, out, n
 	return out
 }
 

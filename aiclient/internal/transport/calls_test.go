@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/tokenring-ai/tokenring-go/utility/tool"
 )
@@ -45,5 +46,18 @@ func TestCallName(t *testing.T) {
 	} {
 		assert.Equal(t, want, CallName(in))
 		assert.NoError(t, tool.CheckName(CallName(in)))
+	}
+}
+
+// TestCallIDsThatComeAgainAndAgain has a service that gives every call of a long
+// conversation the same ID.
+func TestCallIDsThatComeAgainAndAgain(t *testing.T) {
+	ids := CallIDs{Max: 40}
+	seen := map[string]bool{}
+	for range 20_000 { // took time in proportion to the square of the number
+		id := ids.Call("call_0")
+		require.False(t, seen[id])
+		require.Equal(t, id, ids.Result("call_0"))
+		seen[id] = true
 	}
 }

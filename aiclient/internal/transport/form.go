@@ -34,8 +34,8 @@ func (f *Form) Field(name, value string) {
 	}
 }
 
-// File adds a file, whose name ends in the extension of its type if it has none:
-// services tell formats by it.
+// File adds a file. One without a name gets one that ends in the extension of its
+// type: services tell formats by it.
 func (f *Form) File(name string, file aiclient.File) {
 	if f.err != nil {
 		return
@@ -44,14 +44,13 @@ func (f *Form) File(name string, file aiclient.File) {
 		f.err = fmt.Errorf("the file %q has no bytes: it cannot be sent by URL or ID", file.Name)
 		return
 	}
+	if strings.ContainsAny(file.MediaType, "\r\n") {
+		f.err = fmt.Errorf("the file %q has no valid media type: %q", file.Name, file.MediaType)
+		return
+	}
 	fileName := file.Name
 	if fileName == "" {
-		_, extension, _ := strings.Cut(file.MediaType, "/")
-		extension = strings.TrimPrefix(extension, "x-")
-		if extension == "mpeg" {
-			extension = "mp3"
-		}
-		fileName = "file." + extension
+		fileName = strings.TrimSuffix("file."+Format(file.MediaType), ".")
 	}
 	quote := strings.NewReplacer("\\", "\\\\", `"`, "\\\"", "\r", "", "\n", "")
 	header := textproto.MIMEHeader{}
@@ -64,6 +63,18 @@ func (f *Form) File(name string, file aiclient.File) {
 		_, err = part.Write(file.Data)
 	}
 	f.err = err
+}
+
+// Format returns the name of the format that a media type of audio stands for, such
+// as "mp3", "wav" and "ogg".
+func Format(mediaType string) string {
+	mediaType, _, _ = strings.Cut(mediaType, ";")
+	_, format, _ := strings.Cut(mediaType, "/")
+	format = strings.TrimPrefix(strings.TrimSpace(format), "x-")
+	if format == "mpeg" {
+		return "mp3"
+	}
+	return format
 }
 
 // Extra adds the fields of the caller's own settings, a JSON object.

@@ -243,3 +243,23 @@ func FuzzBodyError(f *testing.F) {
 		require.NotNil(t, c.StatusError("m", 400, http.Header{}, body))
 	})
 }
+
+func TestFormNamesFilesByTheirType(t *testing.T) {
+	for mediaType, want := range map[string]string{
+		"audio/mpeg":             `filename="file.mp3"`,
+		"audio/x-wav":            `filename="file.wav"`,
+		"audio/ogg; codecs=opus": `filename="file.ogg"`,
+		"":                       `filename="file"`,
+	} {
+		form := NewForm()
+		form.File("file", aiclient.File{MediaType: mediaType, Data: []byte("x")})
+		body, _, err := form.Finish()
+		require.NoError(t, err)
+		assert.Contains(t, string(body), want, mediaType)
+		assert.Contains(t, string(body), mediaType)
+	}
+	form := NewForm()
+	form.File("file", aiclient.File{MediaType: "audio/wav\r\nX-Other: 1", Name: "a\r\nb", Data: []byte("x")})
+	_, _, err := form.Finish()
+	require.ErrorContains(t, err, "media type")
+}
