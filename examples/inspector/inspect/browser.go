@@ -6,8 +6,8 @@ import (
 	"runtime"
 )
 
-// Open shows the page in the user's browser. It fails when there is none, or no
-// screen to show it on; the URL can then be opened by hand.
+// Open shows the page in the user's browser, which outlives the server and the
+// program. It fails when there is none; the URL can then be opened by hand.
 func (s *Server) Open() error {
 	argv := []string{"xdg-open"}
 	switch runtime.GOOS {
@@ -17,9 +17,11 @@ func (s *Server) Open() error {
 		argv = []string{"rundll32", "url.dll,FileProtocolHandler"}
 	}
 	cmd := exec.Command(argv[0], append(argv[1:], s.URL)...)
+	detach(cmd)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("open a browser: %w", err)
 	}
-	s.running.Go(func() { _ = cmd.Wait() })
+	// It may be the browser itself, which ends when the user closes it.
+	go func() { _ = cmd.Wait() }()
 	return nil
 }

@@ -112,7 +112,13 @@ func (s *Server) Close(ctx context.Context) error {
 		if s.closed != nil {
 			s.closed = errors.Join(s.closed, s.http.Close())
 		}
-		s.running.Wait()
+		ended := make(chan struct{})
+		go func() { s.running.Wait(); close(ended) }()
+		select {
+		case <-ended:
+		case <-ctx.Done(): // a series of the host does not come back
+			s.closed = errors.Join(s.closed, ctx.Err())
+		}
 	})
 	return s.closed
 }

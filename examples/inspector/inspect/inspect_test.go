@@ -348,3 +348,19 @@ func TestOverviewShowsWhatTheHostAdds(t *testing.T) {
 	assert.Equal(t, "Calls", last.Chart)
 	require.NoError(t, a.Answer("q1", agent.Response{Cancelled: true}))
 }
+
+func TestCloseDoesNotWaitForEver(t *testing.T) {
+	m, _ := host(t)
+	entered, release := make(chan struct{}), make(chan struct{})
+	s, err := inspect.Start(inspect.Options{Manager: m, Series: []inspect.Series{{Read: func() float64 {
+		close(entered)
+		<-release
+		return 0
+	}}}})
+	require.NoError(t, err)
+	<-entered
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, s.Close(ctx), context.Canceled)
+	close(release)
+}
