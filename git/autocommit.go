@@ -87,11 +87,9 @@ func (a *AutoCommit) agentPaths(ctx context.Context, wanted []string) ([]string,
 		return nil, err
 	}
 	if len(wanted) > 0 {
-		below := func(p string) bool {
-			return slices.ContainsFunc(wanted, func(w string) bool { return w == "." || p == w || strings.HasPrefix(p, w+"/") })
-		}
-		paths = slices.DeleteFunc(paths, func(p string) bool { return !below(p) })
-		skipped = slices.DeleteFunc(skipped, func(s Skipped) bool { return !below(s.Path) })
+		asked := below(wanted)
+		paths = slices.DeleteFunc(paths, func(p string) bool { return !asked(p) })
+		skipped = slices.DeleteFunc(skipped, func(s Skipped) bool { return !asked(s.Path) })
 	}
 	if len(paths) > 0 {
 		return paths, nil

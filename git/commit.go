@@ -237,9 +237,13 @@ func (s *Service) commitLocked(ctx context.Context, sc *scratch, opts CommitOpti
 // stage brings what is to be committed into the scratch index.
 func (s *Service) stage(ctx context.Context, sc *scratch, opts CommitOptions) error {
 	// git add would declare a conflict resolved, with its markers in the file.
-	unmerged, err := s.unmerged(ctx, sc.path, opts.Paths...)
+	unmerged, err := s.unmerged(ctx, sc.path)
 	if err != nil {
 		return err
+	}
+	if len(opts.Paths) > 0 {
+		wanted := below(opts.Paths)
+		unmerged = slices.DeleteFunc(unmerged, func(p string) bool { return !wanted(p) })
 	}
 	if len(unmerged) > 0 {
 		return fmt.Errorf("%w in %s: resolve them and git add the files first", ErrConflict, strings.Join(unmerged, ", "))
@@ -309,6 +313,22 @@ func (s *Service) exists(name string) bool {
 	return err == nil
 }
 
+// below returns the test for being one of the paths or in a directory among them.
+func below(paths []string) func(string) bool {
+	set := make(map[string]bool, len(paths))
+	for _, p := range paths {
+		set[p] = true
+	}
+	return func(name string) bool {
+		for ; name != "."; name = path.Dir(name) {
+			if set[name] {
+				return true
+			}
+		}
+		return set["."]
+	}
+}
+
 func nulList(paths []string) []byte {
 	return []byte(strings.Join(paths, "\x00") + "\x00")
 }
@@ -325,11 +345,15 @@ func (s *Service) stagedDiff(ctx context.Context, sc *scratch, opts CommitOption
 			return nil, err
 		}
 	}
-	return s.diff(ctx, diffCall{
+	c := diffCall{
 		opts:  DiffOptions{From: from, Staged: true, Paths: opts.Paths, StatOnly: statOnly, MaxBytes: s.maxMessageDiff()},
 		index: sc.path,
 		skip:  func(f FileDiff) bool { return f.Binary || generated(f.Path) },
-	})
+	}
+	if len(nulList(opts.Paths)) > argvPaths { // git diff takes them from nowhere else
+		c.opts.Paths, c.only = nil, below(opts.Paths)
+	}
+	return s.diff(ctx, c)
 }
 
 // CommitDiff returns the text about a commit with opts that Options.Message

@@ -96,6 +96,34 @@ func TestCommitPathsRemovesAndManyPaths(t *testing.T) {
 	r.noScratchLeft()
 }
 
+// More paths than fit into the arguments of a program.
+func TestCommitOfPathsThatFillMegabytes(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	r := withCommit(t)
+	dir := strings.Repeat(strings.Repeat("d", 250)+"/", 12)
+	paths := []string{"absent"}
+	for i := range 900 {
+		paths = append(paths, fmt.Sprintf("%s%d", dir, i))
+	}
+	for _, p := range paths[1:] {
+		r.file(p, p)
+	}
+	r.file("theirs.txt", "theirs\n")
+	r.run("add", "theirs.txt")
+	_, err := r.Commit(ctx, CommitOptions{Paths: paths})
+	require.ErrorIs(t, err, ErrNotFound)
+	assert.Less(t, len(err.Error()), 10<<10)
+	c, err := r.Commit(ctx, CommitOptions{Paths: paths[1:]})
+	require.NoError(t, err)
+	assert.Contains(t, c.Subject, "Add 900 files in dddd")
+	_, err = r.Commit(ctx, CommitOptions{Paths: paths[1:], Message: "again"})
+	require.ErrorIs(t, err, ErrNothingToCommit)
+	_, err = r.CommitDiff(ctx, CommitOptions{Paths: paths[1:]})
+	require.NoError(t, err)
+	assert.Equal(t, "A  theirs.txt", r.status())
+}
+
 func TestCommitStaged(t *testing.T) {
 	t.Parallel()
 	r := withCommit(t)

@@ -54,8 +54,7 @@ func (s *Service) commitError(ctx context.Context, sc *scratch, opts CommitOptio
 	case exitCode(err) != 1 && s.signing(ctx, said): // 1 is a hook's, which may say anything
 		return fmt.Errorf("%w: %w", ErrSigning, err)
 	}
-	args := []string{"diff", "--cached", "--quiet", "--no-ext-diff", "--"}
-	if _, derr := s.git(ctx, call{args: append(args, opts.Paths...), index: sc.path}); derr == nil && !opts.Amend {
+	if d, derr := s.stagedDiff(ctx, sc, opts, true); derr == nil && len(d.Files) == 0 && !opts.Amend {
 		return s.nothing(opts)
 	}
 	if exitCode(err) == 1 && s.hasHook(ctx, "pre-commit", "prepare-commit-msg", "commit-msg", "pre-merge-commit") {

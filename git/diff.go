@@ -152,6 +152,7 @@ type diffCall struct {
 	opts  DiffOptions
 	index string
 	skip  func(FileDiff) bool // files whose patch is not wanted
+	only  func(string) bool   // nil, or files that are wanted at all; renames are not looked for then
 }
 
 func (c diffCall) args(format ...string) []string {
@@ -168,6 +169,9 @@ func (c diffCall) args(format ...string) []string {
 			f = "--unified=" + strconv.Itoa(context)
 		}
 		args = append(args, f)
+	}
+	if c.only != nil {
+		args = append(args, "--no-renames")
 	}
 	if c.opts.Staged {
 		args = append(args, "--cached")
@@ -201,21 +205,24 @@ func (s *Service) diff(ctx context.Context, c diffCall) (*Diff, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Diff{Files: files}
-	for i := range files {
-		f := &files[i]
-		d.Added += f.Added
-		d.Removed += f.Removed
+	d := &Diff{Files: files[:0]}
+	for _, f := range files {
 		patch, cut := out.patches.next()
 		if f.Status == 'T' { // as a removal and an addition
 			added, more := out.patches.next()
 			patch, cut = patch+added, cut+more
 		}
-		if c.skip == nil || !c.skip(*f) {
+		if c.only != nil && !c.only(f.Path) {
+			continue
+		}
+		if c.skip == nil || !c.skip(f) {
 			f.Patch, f.Cut = patch, cut
 		}
+		d.Files = append(d.Files, f)
+		d.Added += f.Added
+		d.Removed += f.Removed
 	}
-	cutLargest(files, limit)
+	cutLargest(d.Files, limit)
 	return d, nil
 }
 

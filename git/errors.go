@@ -68,7 +68,12 @@ type CommandError struct {
 
 func (e *CommandError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "git %s in %s", text.Quote(e.Args...), e.Dir)
+	const shown = 1 << 10 // of arguments that may be thousands of paths
+	args := text.Quote(e.Args...)
+	if len(args) > shown {
+		args = strings.ToValidUTF8(args[:shown], "") + "…"
+	}
+	fmt.Fprintf(&b, "git %s in %s", args, e.Dir)
 	if said := strings.TrimSpace(e.Stderr); said != "" {
 		fmt.Fprintf(&b, ": %s", said)
 		if e.ExitCode > 0 {

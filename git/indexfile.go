@@ -119,13 +119,12 @@ func (s *Service) marks(index string) (indexMarks, bool) {
 	return scanIndex(index, s.hashSize)
 }
 
-// unmerged lists the paths in an index, limited to some paths if any are given,
-// that have unresolved conflicts.
-func (s *Service) unmerged(ctx context.Context, index string, paths ...string) ([]string, error) {
+// unmerged lists the paths in an index that have unresolved conflicts.
+func (s *Service) unmerged(ctx context.Context, index string) ([]string, error) {
 	if marks, ok := s.marks(index); ok && !marks.unmerged {
 		return nil, nil
 	}
-	out, err := s.git(ctx, call{args: append([]string{"ls-files", "--unmerged", "-z", "--"}, paths...), index: index})
+	out, err := s.git(ctx, call{args: []string{"ls-files", "--unmerged", "-z"}, index: index})
 	if err != nil {
 		return nil, err
 	}

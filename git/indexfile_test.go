@@ -63,9 +63,10 @@ func TestScanIndexAgreesWithGit(t *testing.T) {
 				list, err := r.unmerged(t.Context(), "")
 				require.NoError(t, err)
 				assert.Equal(t, []string{"dir/conflict"}, list)
-				list, err = r.unmerged(t.Context(), "", "f")
-				require.NoError(t, err)
-				assert.Empty(t, list)
+				_, err = r.Commit(t.Context(), CommitOptions{Paths: []string{"dir"}, Message: "m"})
+				require.ErrorIs(t, err, ErrConflict)
+				_, err = r.Commit(t.Context(), CommitOptions{Paths: []string{"f"}, Message: "m"})
+				require.NotErrorIs(t, err, ErrConflict)
 			})
 		}
 	}
