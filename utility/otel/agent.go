@@ -25,16 +25,23 @@ func (o *Observer) Agent() agent.Trace {
 	}
 }
 
+// living is an agent that lives. One that is restored may live again before the end
+// of its former life has been told.
+type living struct {
+	typeName string
+	lives    int
+}
+
 // typeOf returns the type of an agent that lives.
 func (o *Observer) typeOf(agentID string) attribute.KeyValue {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return attribute.String("gen_ai.agent.name", o.agents[agentID])
+	return attribute.String("gen_ai.agent.name", o.agents[agentID].typeName)
 }
 
 func (o *Observer) spawned(agentID, typeName string, restored bool, took time.Duration) {
 	o.mu.Lock()
-	o.agents[agentID] = typeName
+	o.agents[agentID] = living{typeName, o.agents[agentID].lives + 1}
 	o.mu.Unlock()
 	ctx, of := context.Background(), attribute.String("gen_ai.agent.name", typeName)
 	o.living.Add(ctx, 1, outcome{}.set(of))
@@ -44,7 +51,11 @@ func (o *Observer) spawned(agentID, typeName string, restored bool, took time.Du
 func (o *Observer) stopped(agentID, _ string, lifetime, took time.Duration) {
 	ctx, of := context.Background(), o.typeOf(agentID)
 	o.mu.Lock()
-	delete(o.agents, agentID)
+	if a := o.agents[agentID]; a.lives > 1 {
+		o.agents[agentID] = living{a.typeName, a.lives - 1}
+	} else {
+		delete(o.agents, agentID)
+	}
 	o.mu.Unlock()
 	o.living.Add(ctx, -1, outcome{}.set(of))
 	o.agentLifetime.record(ctx, lifetime, outcome{}.set(of))

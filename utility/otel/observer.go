@@ -59,7 +59,7 @@ type Observer struct {
 	instruments
 
 	mu     sync.Mutex
-	agents map[string]string // types of the living, by ID
+	agents map[string]living // by ID
 }
 
 // New returns an observer. It fails when an instrument is refused, which the SDK
@@ -71,7 +71,7 @@ func New(opts Options) (*Observer, error) {
 	if opts.MeterProvider == nil {
 		opts.MeterProvider = otelapi.GetMeterProvider()
 	}
-	o := &Observer{tracer: opts.TracerProvider.Tracer(scope), meter: opts.MeterProvider.Meter(scope), agents: make(map[string]string)}
+	o := &Observer{tracer: opts.TracerProvider.Tracer(scope), meter: opts.MeterProvider.Meter(scope), agents: make(map[string]living)}
 	if err := o.instruments.make(o.meter); err != nil {
 		return nil, fmt.Errorf("otel: %w", err)
 	}

@@ -366,6 +366,22 @@ func TestAgentsAreForgotten(t *testing.T) {
 	require.Equal(t, []tracetest.SpanStub{b.span("invoke_agent ")}, b.named("invoke_agent "), "its type is not known any more")
 }
 
+// TestAgentThatLivesAgainAtOnce has an agent restored before the end of its former
+// life is told, as happens to one that is asked something the moment it stops.
+func TestAgentThatLivesAgainAtOnce(t *testing.T) {
+	b := observe(t)
+	tr := b.Agent()
+	tr.Spawned("a", "t", false, time.Millisecond)
+	tr.Spawned("a", "t", true, time.Millisecond)
+	tr.Stopped("a", "idle", time.Second, time.Millisecond)
+	_, end := tr.StartInput(t.Context(), t.Context(), "a", agent.Input{})
+	end(agent.InputFinished{State: agent.Done})
+	require.Len(t, b.named("invoke_agent t"), 1)
+	require.EqualValues(t, 1, b.count("tokenring.agent.count", "gen_ai.agent.name", "t"))
+	tr.Stopped("a", "idle", time.Second, time.Millisecond)
+	require.Zero(t, b.count("tokenring.agent.count", "gen_ai.agent.name", "t"))
+}
+
 func TestInstrumentsThatAreRefused(t *testing.T) {
 	_, err := otel.New(otel.Options{}) // the global providers, which do nothing
 	require.NoError(t, err)
