@@ -15,7 +15,11 @@ const (
 	DefaultMaxItemSize  = 1 << 20
 )
 
-// Options set the semantics of a queue, the same for every engine.
+// forever is the longest lease, window or delay: now and it are still a time.
+const forever = 100 * 365 * 24 * time.Hour
+
+// Options set the semantics of a queue, the same for every engine. Durations of
+// more than 100 years mean 100 years.
 type Options struct {
 	// Capacity bounds the items that are not dead. 0 means no bound.
 	Capacity int
@@ -31,7 +35,8 @@ type Options struct {
 	// 0 means [DefaultMaxAttempts]; negative means no limit.
 	MaxAttempts int
 
-	// Backoff returns the delay after the nth failed attempt, from 1. Nil means
+	// Backoff returns the delay after the nth failed attempt, from 1. It must be
+	// safe for concurrent use and must not call the queue. Nil means
 	// [DefaultBackoff].
 	Backoff func(attempt int) time.Duration
 
@@ -69,6 +74,7 @@ func (o Options) WithDefaults() Options {
 	if o.Lease <= 0 {
 		o.Lease = DefaultLease
 	}
+	o.Lease = min(o.Lease, forever)
 	if o.MaxAttempts == 0 {
 		o.MaxAttempts = DefaultMaxAttempts
 	}
@@ -78,6 +84,7 @@ func (o Options) WithDefaults() Options {
 	if o.DedupeWindow <= 0 {
 		o.DedupeWindow = DefaultDedupeWindow
 	}
+	o.DedupeWindow = min(o.DedupeWindow, forever)
 	if o.MaxItemSize == 0 {
 		o.MaxItemSize = DefaultMaxItemSize
 	}
@@ -100,9 +107,9 @@ func (o *Options) RetryDelay(n Nack, attempt int) time.Duration {
 	case n.Delay < 0:
 		return 0
 	case n.Delay > 0:
-		return n.Delay
+		return min(n.Delay, forever)
 	default:
-		return max(0, o.Backoff(attempt))
+		return min(max(0, o.Backoff(attempt)), forever)
 	}
 }
 

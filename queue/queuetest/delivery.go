@@ -1,6 +1,7 @@
 package queuetest
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -266,4 +267,22 @@ func testDeadAndRedrive(t *testing.T, e Engine) {
 		d := q.takeNamed(name)
 		assert.Equal(t, 1, d.Item.Attempts)
 	}
+}
+
+// testForEver has durations and times that no clock can count to.
+func testForEver(t *testing.T, e Engine) {
+	const forever = time.Duration(math.MaxInt64)
+	q := open(t, e, queue.Options{Lease: forever, DedupeWindow: forever, Backoff: func(int) time.Duration { return forever }})
+	first := q.add(queue.Item{Name: "a", Dedupe: "x"})
+	assert.Equal(t, first, q.add(queue.Item{Dedupe: "x"}))
+	d := q.takeNamed("a")
+	q.depth(queue.Depth{Leased: 1})
+	require.NoError(t, q.Extend(t.Context(), d.Lease))
+	q.depth(queue.Depth{Leased: 1})
+	q.nack(d, forever, "")
+	q.addNamed("b")
+	q.nack(q.takeNamed("b"), 0, "")
+	q.depth(queue.Depth{Delayed: 2})
+	q.add(queue.Item{NotBefore: time.Unix(1<<60, 0)})
+	q.depth(queue.Depth{Delayed: 3})
 }

@@ -42,6 +42,7 @@ func Run(t *testing.T, e Engine) {
 		{"Keys", testKeys},
 		{"KeyOfDelayedItem", testKeyOfDelayedItem},
 		{"Delay", testDelay},
+		{"ForEver", testForEver},
 		{"LeaseExpiry", testLeaseExpiry},
 		{"Extend", testExtend},
 		{"Retry", testRetry},
