@@ -1,9 +1,12 @@
 package queue
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
+
+	"github.com/tokenring-ai/tokenring-go/queue/internal/engine"
 )
 
 // snapshot is the JSON form of a Memory queue.
@@ -29,6 +32,10 @@ func (m *Memory) MarshalJSON() ([]byte, error) {
 		Dedupe:  slices.Clone(m.dedupe.ring[m.dedupe.head:]),
 	}
 	m.unlock()
+	for i := range s.Items { // JSON has not every time that Go has
+		it := &s.Items[i]
+		it.NotBefore = engine.TimeAt(engine.Nanos(it.NotBefore))
+	}
 	data, err := json.Marshal(s)
 	if err != nil {
 		return nil, fmt.Errorf("queue snapshot: %w", err)
@@ -79,8 +86,10 @@ func (m *Memory) UnmarshalJSON(data []byte) error {
 			m.place(n, now)
 		}
 	}
+	// Whatever the window was, they are to expire in their order and in this one.
+	slices.SortStableFunc(s.Dedupe, func(a, b dedupeEntry) int { return cmp.Compare(a.Expires, b.Expires) })
 	for _, e := range s.Dedupe {
-		m.dedupe.add(e.Key, e.ID, e.Expires)
+		m.dedupe.add(e.Key, e.ID, min(e.Expires, now+int64(m.opts.DedupeWindow)))
 	}
 	m.changed(now)
 	return nil

@@ -89,9 +89,52 @@ func TestSnapshot(t *testing.T) {
 	})
 }
 
+// TestSnapshotOfAnotherWindow restores what was taken with a longer dedupe window:
+// from then on the shorter one holds.
+func TestSnapshotOfAnotherWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		long := queue.NewMemory(queue.Options{DedupeWindow: time.Hour})
+		first, err := long.Enqueue(t.Context(), queue.Item{Dedupe: "old"})
+		require.NoError(t, err)
+		data, err := long.MarshalJSON()
+		require.NoError(t, err)
+		q := queue.NewMemory(queue.Options{DedupeWindow: time.Minute})
+		require.NoError(t, q.UnmarshalJSON(data))
+		<-time.After(time.Second)
+		_, err = q.Enqueue(t.Context(), queue.Item{Dedupe: "new"})
+		require.NoError(t, err)
+		ids, err := q.Enqueue(t.Context(), queue.Item{Dedupe: "old"})
+		require.NoError(t, err)
+		assert.Equal(t, first, ids)
+		<-time.After(time.Minute)
+		for i, key := range []string{"new", "old"} {
+			_, err = q.Enqueue(t.Context(), queue.Item{Dedupe: key})
+			require.NoError(t, err)
+			d, err := q.Depth(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, 3+i, d.Ready, key)
+		}
+	})
+}
+
+// TestSnapshotOfOddTimes has a time in an item that JSON cannot hold.
+func TestSnapshotOfOddTimes(t *testing.T) {
+	q := queue.NewMemory(queue.Options{})
+	_, err := q.Enqueue(t.Context(),
+		queue.Item{Name: "far", NotBefore: time.Unix(1<<60, 0)}, queue.Item{Name: "zone", NotBefore: time.Now().In(time.FixedZone("odd", 48*3600))})
+	require.NoError(t, err)
+	data, err := q.MarshalJSON()
+	require.NoError(t, err)
+	require.NoError(t, q.UnmarshalJSON(data))
+	d, err := q.Depth(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, queue.Depth{Ready: 1, Delayed: 1}, d)
+}
+
 func FuzzUnmarshal(f *testing.F) {
 	f.Add([]byte(`{"version":1,"items":[{"id":"a","state":"leased","key":"k","notBefore":"2026-01-01T00:00:00Z"}],"dedupe":[{"key":"x","id":"a","expires":1}]}`))
 	f.Add([]byte(`{"version":1,"paused":true}`))
+	f.Add([]byte(`{"version":1,"dedupe":[{"key":"x","id":"a","expires":9000000000000000000},{"key":"x","id":"b","expires":8000000000000000000}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		q := queue.NewMemory(queue.Options{})
 		if q.UnmarshalJSON(data) != nil {
