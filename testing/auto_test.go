@@ -315,6 +315,12 @@ func TestRepairStateSurvives(t *stdtesting.T) {
 	m.fails("A")
 	assert.Len(t, m.repairs, 1)
 	require.Error(t, json.Unmarshal([]byte(`[]`), m.AutoRepair))
+
+	// A state that does not fit together is no reason to panic.
+	r, _ := m.s.Result("unit")
+	require.NoError(t, json.Unmarshal(fmt.Appendf(nil, `{"streaks":{"unit":{"attempts":{%q:1}},"x":null}}`, Fingerprint(r)), m.AutoRepair))
+	m.fails("A")
+	assert.Equal(t, 2, m.repairs[len(m.repairs)-1].Attempt)
 }
 
 func TestRepairErrors(t *stdtesting.T) {
@@ -350,6 +356,25 @@ func TestRepairErrors(t *stdtesting.T) {
 	}
 	assert.Empty(t, l.repairs)
 	assert.Len(t, l.gaveUp, 1)
+}
+
+// A person is asked once, also when the results are looked at again before.
+func TestRepairIsGivenUpOnce(t *stdtesting.T) {
+	l := newLoop(t)
+	require.True(t, l.s.Unregister("unit"))
+	require.NoError(t, l.s.Register("gone", Shell{Argv: []string{"/nonexistent/program"}}))
+	_, err := l.s.Run(t.Context())
+	require.NoError(t, err)
+	checkpoints := 0
+	l.opts.Checkpoint = func(ctx context.Context) (string, error) {
+		if checkpoints++; checkpoints == 1 {
+			require.NoError(t, l.AfterTesting(ctx))
+		}
+		return "cp", nil
+	}
+	require.NoError(t, l.AfterTesting(t.Context()))
+	assert.Len(t, l.gaveUp, 1)
+	assert.Equal(t, 1, checkpoints)
 }
 
 func TestFingerprint(t *stdtesting.T) {

@@ -152,7 +152,7 @@ func (a *AutoRepair) repair(ctx context.Context, res Result, shared *shared) err
 	for _, c := range res.Failures {
 		r.Failing = append(r.Failing, c.ID())
 	}
-	reason, final, attempt := a.decide(res, r.Fingerprint, shared.report)
+	reason, attempt := a.decide(res, r.Fingerprint, shared.report)
 	r.Attempt = attempt
 	if attempt == 0 && reason == "" {
 		return nil
@@ -160,7 +160,7 @@ func (a *AutoRepair) repair(ctx context.Context, res Result, shared *shared) err
 	if reason != "" {
 		r.Attempt = a.attempts(res.Name, r.Fingerprint)
 		shared.fill(ctx, &r)
-		a.giveUp(ctx, r, reason, final)
+		a.giveUp(ctx, r, reason)
 		return nil
 	}
 	shared.fill(ctx, &r)
@@ -216,10 +216,10 @@ func (a *AutoRepair) attempts(name, fingerprint string) int {
 }
 
 // decide counts the next attempt and returns its number, or the reason to give
-// up, or neither when nothing is to be done. It counts before the repair is
-// enqueued, so that a host that does the repair within Enqueue, tests and comes
-// back here finds it counted.
-func (a *AutoRepair) decide(res Result, fingerprint string, report time.Time) (reason string, final bool, attempt int) {
+// up, or neither when nothing is to be done. It notes either before anything is
+// told, so that a host that does the repair within Enqueue, tests and comes back
+// here finds it counted.
+func (a *AutoRepair) decide(res Result, fingerprint string, report time.Time) (reason string, attempt int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.streak(res.Name)
@@ -227,36 +227,33 @@ func (a *AutoRepair) decide(res Result, fingerprint string, report time.Time) (r
 	attempts := s.Attempts[fingerprint]
 	switch {
 	case report.Equal(s.Last) && !report.IsZero():
-		return "", false, 0 // its repair is under way
-	case s.GaveUp != "" && (s.Final || attempts > 0):
-		return "", false, 0
+		return "", 0 // its repair is under way
+	case s.GaveUp != "" && (s.Final || attempts > 0 || res.Status == Errored):
+		return "", 0
 	case res.Status == Errored:
-		if s.GaveUp != "" {
-			return "", false, 0
-		}
-		return "it could not be run: " + res.Error, false, 0
+		reason = "it could not be run: " + res.Error
 	case attempts >= a.opts.MaxAttempts:
-		return fmt.Sprintf("%d attempts were made", attempts), false, 0
+		reason = fmt.Sprintf("%d attempts were made", attempts)
 	case n >= 2 && s.Seen[n-1] == fingerprint && s.Seen[n-2] == fingerprint:
-		return "the last two attempts changed nothing", false, 0
-	case attempts > 0 && s.Seen[n-1] != fingerprint:
-		return "the failures alternate: an attempt brought an earlier failure back", false, 0
+		reason = "the last two attempts changed nothing"
+	case attempts > 0 && n > 0 && s.Seen[n-1] != fingerprint:
+		reason = "the failures alternate: an attempt brought an earlier failure back"
 	case n >= 4*a.opts.MaxAttempts:
-		return fmt.Sprintf("%d attempts were made, and each failure led to another", n), true, 0
+		reason, s.Final = fmt.Sprintf("%d attempts were made, and each failure led to another", n), true
+	}
+	if reason != "" {
+		s.GaveUp = reason
+		a.gen++
+		return reason, 0
 	}
 	s.Seen = append(s.Seen, fingerprint)
 	s.Attempts[fingerprint]++
 	s.GaveUp, s.Last = "", report
 	a.gen++
-	return "", false, attempts + 1
+	return "", attempts + 1
 }
 
-func (a *AutoRepair) giveUp(ctx context.Context, r Repair, reason string, final bool) {
-	a.mu.Lock()
-	s := a.streak(r.Resource)
-	s.GaveUp, s.Final = reason, final
-	a.gen++
-	a.mu.Unlock()
+func (a *AutoRepair) giveUp(ctx context.Context, r Repair, reason string) {
 	a.s.stats.gaveUp.Add(1)
 	a.s.opts.Logger.WarnContext(ctx, "testing: auto-repair gave up", "resource", r.Resource, "reason", reason, "attempts", r.Attempt)
 	if a.s.opts.Trace.GiveUp != nil {
