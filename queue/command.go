@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -47,8 +49,10 @@ func (c *Command) Help() string {
 // Command runs one command line such as "list dead" and returns what to show.
 // Errors say what is wrong with the line or what the queue answered.
 func (c *Command) Command(ctx context.Context, args string) (string, error) {
-	verb, rest, _ := strings.Cut(strings.TrimSpace(args), " ")
-	rest = strings.TrimSpace(rest)
+	verb, rest := strings.TrimSpace(args), ""
+	if i := strings.IndexFunc(verb, unicode.IsSpace); i >= 0 {
+		verb, rest = verb[:i], strings.TrimSpace(verb[i:])
+	}
 	fields := strings.Fields(rest)
 	switch verb {
 	case "", "list":
@@ -71,10 +75,10 @@ func (c *Command) Command(ctx context.Context, args string) (string, error) {
 		}
 		return "added " + ids[0], nil
 	case "show":
-		if len(fields) != 1 {
+		if rest == "" {
 			return "", errors.New("show: name one ID, as list gives it")
 		}
-		item, err := c.queue.Get(ctx, fields[0])
+		item, err := c.queue.Get(ctx, rest)
 		if err != nil {
 			return "", err
 		}
@@ -132,21 +136,43 @@ func (c *Command) clear(ctx context.Context, what string) (string, error) {
 	default:
 		return "", fmt.Errorf("clear: want nothing or dead, not %q", what)
 	}
-	removed := 0
+	var ids []string
 	for item, err := range c.queue.List(ctx, Filter{States: states}) {
 		if err != nil {
 			return "", err
 		}
-		// An item that a receiver took meanwhile is no longer ours to remove.
-		err := c.queue.Remove(ctx, item.ID)
-		if err != nil && !errors.Is(err, ErrLeased) && !errors.Is(err, ErrNotFound) {
-			return "", err
-		}
-		if err == nil {
-			removed++
+		ids = append(ids, item.ID)
+	}
+	removed := 0
+	for some := range slices.Chunk(ids, 100) {
+		n, err := c.remove(ctx, some)
+		removed += n
+		if err != nil {
+			return "", fmt.Errorf("clear: removed %d of %d: %w", removed, len(ids), err)
 		}
 	}
 	return fmt.Sprintf("removed %d", removed), nil
+}
+
+// remove takes out what a receiver has not taken meanwhile and returns how many.
+func (c *Command) remove(ctx context.Context, ids []string) (n int, err error) {
+	err = c.queue.Remove(ctx, ids...)
+	switch {
+	case err == nil:
+		return len(ids), nil
+	case !errors.Is(err, ErrLeased) && !errors.Is(err, ErrNotFound):
+		return 0, err
+	case len(ids) == 1:
+		return 0, nil
+	}
+	for i := range ids {
+		one, err := c.remove(ctx, ids[i:i+1])
+		n += one
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 func (c *Command) stats(ctx context.Context) (string, error) {
@@ -186,12 +212,12 @@ func listText(ctx context.Context, q Queue, filter Filter) (string, error) {
 			return "", err
 		}
 		n++
-		fmt.Fprintf(&b, "%s  %-7s", item.ID, item.State)
+		fmt.Fprintf(&b, "%s  %-7s", oneLine([]byte(item.ID), 256), item.State)
 		if item.Name != "" {
-			fmt.Fprintf(&b, "  %s", item.Name)
+			fmt.Fprintf(&b, "  %s", oneLine([]byte(item.Name), 80))
 		}
 		if item.Key != "" {
-			fmt.Fprintf(&b, "  key=%s", item.Key)
+			fmt.Fprintf(&b, "  key=%s", oneLine([]byte(item.Key), 80))
 		}
 		if item.Attempts > 0 {
 			fmt.Fprintf(&b, "  attempt %d", item.Attempts)
@@ -214,9 +240,14 @@ func listText(ctx context.Context, q Queue, filter Filter) (string, error) {
 
 func describe(i *Item) string {
 	var b strings.Builder
-	line := func(label string, value any) {
-		if s := fmt.Sprint(value); s != "" && s != "0" {
-			fmt.Fprintf(&b, "%-14s %s\n", label, s)
+	line := func(label, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "%-14s %s\n", label, visible(value))
+		}
+	}
+	number := func(label string, n int) {
+		if n != 0 {
+			line(label, strconv.Itoa(n))
 		}
 	}
 	stamp := func(t time.Time) string {
@@ -227,14 +258,14 @@ func describe(i *Item) string {
 	}
 	line("id", i.ID)
 	line("name", i.Name)
-	line("state", i.State)
+	line("state", string(i.State))
 	line("key", i.Key)
 	line("dedupe", i.Dedupe)
-	line("priority", i.Priority)
+	number("priority", i.Priority)
 	line("enqueued", stamp(i.EnqueuedAt))
 	line("not before", stamp(i.NotBefore))
 	line("first received", stamp(i.FirstReceivedAt))
-	line("attempts", i.Attempts)
+	number("attempts", i.Attempts)
 	line("last error", i.LastError)
 	line("checkpoint", oneLine(i.Checkpoint, 200))
 	for _, k := range slices.Sorted(maps.Keys(i.Headers)) {
@@ -253,7 +284,7 @@ func oneLine(data []byte, limit int) string {
 			data = data[:len(data)-1]
 		}
 	}
-	s := strings.Join(strings.Fields(strings.ToValidUTF8(string(data), "\uFFFD")), " ")
+	s := visible(strings.Join(strings.Fields(strings.ToValidUTF8(string(data), "\uFFFD")), " "))
 	if cut {
 		s += " …"
 	}
@@ -264,5 +295,15 @@ func fullText(data []byte) string {
 	if !utf8.Valid(data) {
 		return fmt.Sprintf("%.200x", data)
 	}
-	return string(data)
+	return visible(string(data))
+}
+
+// visible replaces the characters by which a text could act on a terminal.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
 }

@@ -1,9 +1,7 @@
 package queue_test
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -146,74 +144,6 @@ func FuzzUnmarshal(f *testing.F) {
 		_, err = q.MarshalJSON()
 		require.NoError(t, err)
 	})
-}
-
-func TestCommandAndTools(t *testing.T) {
-	q := queue.NewMemory(queue.Options{})
-	var handled []string
-	w := queue.NewWorker(q, func(_ context.Context, it queue.Item) error {
-		handled = append(handled, string(it.Payload))
-		if string(it.Payload) == "odd one" {
-			return queue.Permanent(errors.New("odd"))
-		}
-		return nil
-	}, queue.WorkerOptions{Logger: quiet})
-	c := queue.NewCommand(q, w)
-	run := func(line, want string) string {
-		t.Helper()
-		got, err := c.Command(t.Context(), line)
-		require.NoError(t, err, line)
-		assert.Contains(t, got, want, line)
-		return got
-	}
-	run("", "no tasks")
-	id := run("add write the docs", "added ")[len("added "):]
-	run("add odd one", "added ")
-	run("list ready", "write the docs")
-	run("list dead", "no tasks in that state")
-	run("show "+id, "payload (14 bytes)\nwrite the docs")
-	run("pause", "paused")
-	_, err := c.Command(t.Context(), "run")
-	require.ErrorIs(t, err, queue.ErrPaused)
-	run("resume", "resumed")
-	run("run", "done 1, dead 1")
-	assert.Equal(t, []string{"write the docs", "odd one"}, handled)
-	run("list dead", "last error: odd")
-	run("retry dead", "sent 1 dead tasks back")
-	run("retry", "sent 0 dead tasks back") // all, too
-	run("stats", "ready 1")
-	run("clear", "removed 1")
-	run("clear dead", "removed 0")
-	for _, bad := range []string{"add", "show", "show x", "remove", "remove x", "list odd", "clear odd", "retry x", "nonsense"} {
-		_, err := c.Command(t.Context(), bad)
-		require.Error(t, err, bad)
-	}
-	_, err = q.Command(t.Context(), "run")
-	require.ErrorContains(t, err, "no worker")
-	assert.Contains(t, q.Help(), "retry")
-
-	call := func(name, args string) (string, error) {
-		for _, tl := range q.Tools() {
-			if tl.Name == name {
-				assert.Empty(t, tl.EffectsOf(json.RawMessage(args)))
-				r, err := tl.Call(t.Context(), json.RawMessage(args))
-				return r.Text, err
-			}
-		}
-		panic(name)
-	}
-	text, err := call("add_task", `{"task":"from the model","key":"k","delay_seconds":60}`)
-	require.NoError(t, err)
-	id = text[len("added task "):]
-	text, err = call("list_tasks", `{"state":"delayed"}`)
-	require.NoError(t, err)
-	assert.Contains(t, text, "from the model")
-	_, err = call("remove_task", fmt.Sprintf(`{"ids":[%q]}`, id))
-	require.NoError(t, err)
-	for name, args := range map[string]string{"add_task": `{"task":" "}`, "list_tasks": `{"state":"x"}`, "remove_task": `{"ids":["x"]}`} {
-		_, err := call(name, args)
-		require.Error(t, err)
-	}
 }
 
 func TestTrace(t *testing.T) {

@@ -25,7 +25,7 @@ func Tools(q Queue) []tool.Tool {
 	}
 	type listing struct {
 		State string `json:"state,omitempty" jsonschema:"only tasks in this state: ready, delayed, blocked, leased or dead"`
-		Limit int    `json:"limit,omitempty" jsonschema:"at most so many, default 20"`
+		Limit int    `json:"limit,omitempty" jsonschema:"at most so many, default 20, never more than 500"`
 	}
 	type remove struct {
 		IDs []string `json:"ids" jsonschema:"IDs as add_task and list_tasks give them"`
@@ -51,7 +51,7 @@ func Tools(q Queue) []tool.Tool {
 			}, tool.Options{Effects: none}),
 		tool.New("list_tasks", "List the tasks in the work queue in the order in which they were added.",
 			func(ctx context.Context, in listing) (string, error) {
-				filter := Filter{Limit: in.Limit}
+				filter := Filter{Limit: min(in.Limit, 500)}
 				if in.Limit <= 0 {
 					filter.Limit = 20
 				}
