@@ -270,19 +270,23 @@ func Transcript(messages []Message) string {
 	var b strings.Builder
 	for i := range messages {
 		for _, p := range messages[i].Parts {
-			switch p.Kind {
-			case KindText:
+			switch {
+			case p.Kind == KindText:
 				fmt.Fprintf(&b, "[%s] %s\n", messages[i].Role, p.Text)
-			case KindToolCall:
+			case p.Kind == KindToolCall && p.Call != nil:
 				fmt.Fprintf(&b, "[call of %s] %s\n", p.Call.Name, p.Call.Arguments)
-			case KindToolResult:
+			case p.Kind == KindToolResult && p.Result != nil:
 				word := "result"
 				if p.Result.IsError {
 					word = "error"
 				}
 				fmt.Fprintf(&b, "[%s of %s] %s\n", word, p.Result.Name, p.Result.Text)
-			case KindFile:
-				fmt.Fprintf(&b, "[%s] (a file: %s %s%s)\n", messages[i].Role, p.File.MediaType, p.File.Name, p.File.URL)
+			case p.Kind == KindFile && p.File != nil:
+				url := p.File.URL
+				if strings.HasPrefix(url, "data:") {
+					url = "" // its bytes say nothing to a reader
+				}
+				fmt.Fprintf(&b, "[%s] (a file: %s %s%s)\n", messages[i].Role, p.File.MediaType, p.File.Name, url)
 			}
 		}
 	}

@@ -115,6 +115,13 @@ func TestTooLongIsAnsweredWithACompaction(t *testing.T) {
 	require.ErrorIs(t, err, aiclient.ClassContextLength)
 }
 
+func TestTranscriptOfPartsThatHoldNothingToRead(t *testing.T) {
+	text := aiclient.Transcript([]aiclient.Message{aiclient.User("hi", aiclient.Part{Kind: aiclient.KindFile}, aiclient.FileURL("image/png", "data:image/png;base64,AAAA")),
+		aiclient.Assistant(aiclient.Part{Kind: aiclient.KindToolCall}, aiclient.Text("ho")),
+		{Role: aiclient.RoleTool, Parts: []aiclient.Part{{Kind: aiclient.KindToolResult}}}})
+	assert.Equal(t, "[user] hi\n[user] (a file: image/png )\n[assistant] ho\n", text)
+}
+
 func TestCompactOnRequest(t *testing.T) {
 	c := aiclient.NewConversation(replies(), aiclient.ConversationOptions{
 		KeepRecent: 2,

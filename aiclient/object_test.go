@@ -151,6 +151,11 @@ func TestCompleteJSON(t *testing.T) {
 		`[}`:                      `[]`,
 		`12`:                      `12`,
 		`nul`:                     ``,
+		`{"a":1e+`:                `{"a":1}`,
+		`{"a":1.5e-`:              `{"a":1.5}`,
+
+		// This took time in proportion to the square of its length.
+		`{"a":1` + strings.Repeat("1", 500_000) + strings.Repeat("x", 500_000): `{}`,
 	} {
 		got, ok := aiclient.CompleteJSON(in)
 		assert.Equal(t, want != "", ok, "%q gives %s", in, got)

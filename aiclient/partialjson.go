@@ -126,11 +126,8 @@ func (c *completer) scan() {
 			for end < n && !strings.ContainsRune(",]} \t\r\n:", rune(c.in[end])) {
 				end++
 			}
-			word := c.in[i:end]
-			for end == n && word != "" && !json.Valid([]byte(word)) && (word[0] == '-' || word[0] >= '0' && word[0] <= '9') {
-				word = word[:len(word)-1] // half a number
-			}
-			if !json.Valid([]byte(word)) {
+			word := atom(c.in[i:end], end == n)
+			if word == "" {
 				return
 			}
 			settle(i+len(word), "")
@@ -140,6 +137,22 @@ func (c *completer) scan() {
 			i = end
 		}
 	}
+}
+
+// atom returns word if it is a literal or a number, and of one that is cut off the
+// number that it begins with, or else nothing.
+func atom(word string, cut bool) string {
+	number := word[0] == '-' || word[0] >= '0' && word[0] <= '9'
+	for range 3 { // half a number is up to two bytes longer than a whole one, as 1e+ is
+		if json.Valid([]byte(word)) {
+			return word
+		}
+		if !cut || !number || len(word) == 1 {
+			break
+		}
+		word = word[:len(word)-1]
+	}
+	return ""
 }
 
 // scanString reads the string that begins at in[i]. It returns the index behind

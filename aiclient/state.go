@@ -291,7 +291,7 @@ func (c *Conversation) UnmarshalJSON(data []byte) error {
 		s.steer = append(s.steer, soundParts(m))
 	}
 	s.grants, s.usage, s.cost = saved.Grants, saved.Usage, saved.Cost
-	s.replies, s.context = saved.Replies, saved.Context
+	s.replies, s.context = saved.Replies, max(saved.Context, 0)
 	s.contextAt = max(0, min(saved.ContextAt, len(s.messages)))
 	c.mu.Lock()
 	defer c.mu.Unlock()

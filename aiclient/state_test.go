@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tokenring-ai/tokenring-go/aiclient"
+	"github.com/tokenring-ai/tokenring-go/utility/budget"
 	"github.com/tokenring-ai/tokenring-go/utility/tool"
 )
 
@@ -298,6 +299,13 @@ func TestBadStatesChangeNothing(t *testing.T) {
 	got, err := json.Marshal(c)
 	require.NoError(t, err)
 	assert.Equal(t, string(want), string(got))
+}
+
+func TestASavedCountThatIsNegative(t *testing.T) {
+	c := aiclient.NewConversation(replies(), aiclient.ConversationOptions{})
+	require.NoError(t, c.UnmarshalJSON([]byte(`{"version":1,"messages":[],"context":-9000000}`)))
+	_, err := c.Send(budget.With(t.Context(), budget.New(budget.Limits{Tokens: 1_000_000})), "hi")
+	require.NoError(t, err)
 }
 
 func TestResetWhileATurnRuns(t *testing.T) {
