@@ -244,25 +244,14 @@ func testList(t *testing.T, e Engine) {
 
 func testClose(t *testing.T, e Engine) {
 	q := e.New(t, queue.Options{})
+	_, err := q.Enqueue(t.Context(), queue.Item{NotBefore: time.Now().Add(time.Hour)})
+	require.NoError(t, err)
 	errs := make(chan error, 2)
 	go func() {
 		_, err := q.Receive(t.Context())
 		errs <- err
 	}()
-	go func() {
-		_, err := q.Enqueue(t.Context(), queue.Item{NotBefore: time.Now().Add(time.Hour)})
-		if err == nil {
-			err = q.WaitEmpty(t.Context())
-		}
-		errs <- err
-	}()
-	for { // until the item is in
-		d, err := q.Depth(t.Context())
-		require.NoError(t, err)
-		if d.Delayed == 1 {
-			break
-		}
-	}
+	go func() { errs <- q.WaitEmpty(t.Context()) }()
 	require.NoError(t, q.Close())
 	require.NoError(t, q.Close(), "twice")
 	require.ErrorIs(t, <-errs, queue.ErrClosed)

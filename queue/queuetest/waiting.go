@@ -31,29 +31,41 @@ func testReceiveWaits(t *testing.T, e Engine) {
 	assert.Equal(t, "a", <-got)
 }
 
+// testFairReceivers adds one item at a time until each of many receivers that are
+// not content with one has got one: who waits longest is next.
 func testFairReceivers(t *testing.T, e Engine) {
 	q := open(t, e, queue.Options{})
-	var served sync.Map
+	const receivers = 8
+	var mu sync.Mutex
+	got := map[int]int{}
+	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	for i := range 8 {
+	for i := range receivers {
 		wg.Go(func() {
-			for range 10 { // each takes its share: none starves
-				d, err := q.Receive(t.Context())
-				if assert.NoError(t, err) {
-					assert.NoError(t, q.Ack(t.Context(), d.Lease))
+			for {
+				d, err := q.Receive(ctx)
+				if err != nil {
+					assert.ErrorIs(t, err, context.Canceled)
+					return
 				}
+				mu.Lock()
+				got[i]++
+				mu.Unlock()
+				assert.NoError(t, q.Ack(t.Context(), d.Lease))
 			}
-			served.Store(i, true)
 		})
 	}
-	for range 80 {
+	served := 0
+	for n := 0; n < 1000 && served < receivers; n++ {
 		q.add(queue.Item{})
+		require.NoError(t, q.WaitEmpty(t.Context()))
+		mu.Lock()
+		served = len(got)
+		mu.Unlock()
 	}
+	cancel()
 	wg.Wait()
-	for i := range 8 {
-		_, ok := served.Load(i)
-		assert.True(t, ok)
-	}
+	assert.Equal(t, receivers, served, "%v", got)
 	q.depth(queue.Depth{})
 }
 
