@@ -87,6 +87,25 @@ func TestTAPResource(t *stdtesting.T) {
 	assert.Contains(t, r.Output, "noise")
 }
 
+// A command that succeeds without any test has passed nothing.
+func TestNoTestRan(t *stdtesting.T) {
+	dir := t.TempDir()
+	for name, content := range map[string]string{"go.mod": "module example.org/m\n\ngo 1.26\n", "m.go": "package m\n", "empty.xml": "<testsuites></testsuites>"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o666))
+	}
+	for name, r := range map[string]Resource{
+		"go":    GoTest{Dir: dir, Env: []string{"GOWORK=off", "GOFLAGS="}},
+		"tap":   Shell{Command: "echo 1..0", Format: FormatTAP},
+		"junit": Shell{Command: "touch empty.xml", Dir: dir, JUnit: []string{"empty.xml"}},
+	} {
+		s := newService(t, Options{}, map[string]Resource{name: r})
+		report, err := s.Run(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, Skipped, report.Results[0].Status, name)
+		assert.Equal(t, "nothing ran", s.Verdict().String(), name)
+	}
+}
+
 const junitReport = `<?xml version="1.0" encoding="UTF-8"?>
 <testsuites>
  <testsuite name="outer"><testsuite name="inner" tests="4">

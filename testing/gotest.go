@@ -9,7 +9,8 @@ import (
 )
 
 // GoTest tests Go packages with go test -json and reports every test. With a
-// list of changed files it tests only the packages that they affect.
+// list of changed files it tests only the packages that they affect. Where there
+// is no test it is Skipped.
 type GoTest struct {
 	Dir      string   // in the module; default the directory of this process
 	Packages []string // patterns; default "./..."

@@ -33,7 +33,8 @@ type Shell struct {
 	InheritEnv []string      // as in command.Options; credentials stay out by default
 	Exclusive  bool          // run while no other resource does
 
-	// Format says how to read single test cases from standard output.
+	// Format says how to read single test cases from standard output. Where there
+	// are none although the command succeeds, the resource is Skipped.
 	Format Format
 
 	// JUnit lists files or patterns (path/filepath.Match, relative to Dir) of
@@ -116,6 +117,9 @@ func (sh Shell) run(ctx context.Context, req Request, argv []string) Result {
 	r.Failures = failing(r.Cases)
 	if r.Status == Passed && r.Failed > 0 {
 		r.Status, r.Error = Failed, "cases failed although the command reported success"
+	}
+	if structured := reader != nil || len(sh.JUnit) > 0; structured && r.Status == Passed && r.Total == 0 {
+		r.Status, r.Error = Skipped, "no test ran"
 	}
 	return r
 }
