@@ -134,7 +134,9 @@ func TestAutoTestWaitIsCancellable(t *stdtesting.T) {
 	<-running
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errRed)
-	require.ErrorIs(t, auto.AfterChat(ctx), errRed)
+	err := auto.AfterChat(ctx)
+	require.ErrorIs(t, err, errRed)
+	require.ErrorIs(t, err, context.Canceled)
 	close(release)
 	require.NoError(t, <-done)
 }

@@ -85,7 +85,7 @@ func (a *AutoTest) AfterChat(ctx context.Context) error {
 // again.
 func (a *AutoTest) test(ctx context.Context) (Report, error) {
 	if a.run.Acquire(ctx, 1) != nil {
-		return Report{}, fmt.Errorf("testing: auto-test: %w", context.Cause(ctx))
+		return Report{}, fmt.Errorf("testing: auto-test: %w", ended(ctx))
 	}
 	defer a.run.Release(1)
 	a.mu.Lock()

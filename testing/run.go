@@ -75,6 +75,14 @@ func (s *Service) known(name string, generation uint64) (Result, bool) {
 	return r, ok && generation != 0 && r.Generation == generation && (r.Status == Passed || r.Status == Failed)
 }
 
+// ended is why the context has: its error and, where that says more, its cause.
+func ended(ctx context.Context) error {
+	if err, cause := ctx.Err(), context.Cause(ctx); cause != err {
+		return fmt.Errorf("%w: %w", err, cause)
+	}
+	return ctx.Err()
+}
+
 func traitsOf(r Resource) Traits {
 	if t, ok := r.(interface{ Traits() Traits }); ok {
 		return t.Traits()

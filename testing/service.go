@@ -216,11 +216,12 @@ func (s *Service) Register(name string, r Resource) error {
 
 // Unregister removes a resource and its latest result.
 func (s *Service) Unregister(name string) bool {
+	known := s.resources.Unregister(name)
 	s.mu.Lock()
 	delete(s.latest, name)
 	s.changes++
 	s.mu.Unlock()
-	return s.resources.Unregister(name)
+	return known
 }
 
 // Resources is the registry of the resources.
@@ -273,8 +274,8 @@ func (s *Service) RunWith(ctx context.Context, opts RunOptions) (Report, error) 
 	if len(chosen) > 0 {
 		s.record(report)
 	}
-	if err := ctx.Err(); err != nil {
-		return report, fmt.Errorf("testing: run: %w", context.Cause(ctx))
+	if ctx.Err() != nil {
+		return report, fmt.Errorf("testing: run: %w", ended(ctx))
 	}
 	return report, nil
 }

@@ -143,6 +143,7 @@ func TestTimeoutAndCancel(t *stdtesting.T) {
 		time.AfterFunc(time.Second, func() { cancel(why) })
 		report, err := s.Run(ctx)
 		require.ErrorIs(t, err, why)
+		require.ErrorIs(t, err, context.Canceled)
 		assert.Equal(t, Canceled, report.Results[0].Status)
 		r, _ = s.Result("slow")
 		assert.Equal(t, TimedOut, r.Status, "a canceled run says nothing about the code")

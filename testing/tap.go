@@ -81,7 +81,7 @@ func (t *tapReader) line(raw []byte) {
 		t.attach(full)
 	case strings.HasPrefix(line, "#"):
 		if name, ok := strings.CutPrefix(line, "# Subtest:"); ok {
-			t.comment = strings.TrimSpace(name)
+			t.comment = clipName(strings.TrimSpace(name)) // it is part of many names
 		} else {
 			t.attach(full)
 		}
