@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -71,10 +72,16 @@ func (w *workshop) saveBefore(tools []tool.Tool) func(context.Context, aiclient.
 	}
 }
 
+// errNobody is why a question ends when the terminal is closed.
+var errNobody = errors.New("nobody is there to approve this, and only -yes allows it: go on without")
+
 // approve asks the person at the terminal.
 func (w *workshop) approve(ctx context.Context, question aiclient.Approval) (aiclient.Decision, error) {
-	if !w.interactive {
-		return aiclient.Decision{Reason: "nobody is there to approve this; only -yes allows it. Go on without."}, nil
+	asking, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	defer context.AfterFunc(w.person, func() { stop(context.Cause(w.person)) })()
+	if w.person.Err() != nil {
+		return aiclient.Decision{Reason: errNobody.Error()}, nil
 	}
 	var text strings.Builder
 	fmt.Fprintf(&text, "The model wants to use %s", question.Call.Name)
@@ -87,12 +94,15 @@ func (w *workshop) approve(ctx context.Context, question aiclient.Approval) (aic
 	if question.Interrupted {
 		text.WriteString("\nIt had started when the last run ended; its effect is unknown.")
 	}
-	answer, err := w.agent.Ask(ctx, agent.Request{
+	answer, err := w.agent.Ask(asking, agent.Request{
 		ID:      "approve-" + question.Call.ID,
 		Kind:    agent.Choice,
 		Text:    text.String(),
 		Options: []agent.Option{{Value: "yes"}, {Value: "always"}, {Value: "no"}},
 	})
+	if errors.Is(err, errNobody) {
+		return aiclient.Decision{Reason: errNobody.Error()}, nil
+	}
 	if err != nil {
 		return aiclient.Decision{}, err
 	}

@@ -22,11 +22,12 @@ type config struct {
 	NoCommit   bool
 
 	// The following belong to one run and are not saved.
-	Yes     bool   `json:"-"`
-	JSON    bool   `json:"-"`
-	Resume  string `json:"-"`
-	Inspect bool   `json:"-"`
-	State   string `json:"-"`
+	Yes          bool   `json:"-"`
+	RepairsGiven bool   `json:"-"` // MaxRepairs is no default
+	JSON         bool   `json:"-"`
+	Resume       string `json:"-"`
+	Inspect      bool   `json:"-"`
+	State        string `json:"-"`
 }
 
 const usage = `coder repairs and extends a git repository: it chats with a model that may
@@ -50,7 +51,7 @@ func parseConfig(args []string, stderr io.Writer) (config, error) {
 	flags.StringVar(&c.Model, "model", "", "use `provider:model` (default: by the API key that is set: OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY)")
 	flags.StringVar(&c.BaseURL, "base-url", "", "talk to the OpenAI-compatible endpoint at `url`, with the key in CODER_API_KEY if it needs one")
 	flags.StringVar(&c.Test, "test", "", "run `command` as the tests (default: detected from the build files)")
-	flags.IntVar(&c.MaxRepairs, "max-repairs", 3, "give up after `n` repairs of the same failure")
+	flags.IntVar(&c.MaxRepairs, "max-repairs", 3, "give up after `n` repairs of the same failure; with -resume, after so many more")
 	flags.BoolVar(&c.Yes, "yes", false, "approve every command without asking")
 	flags.BoolVar(&c.JSON, "json", false, "print one JSON event a line")
 	flags.BoolVar(&c.NoCommit, "no-commit", false, "leave the changes uncommitted")
@@ -67,6 +68,7 @@ func parseConfig(args []string, stderr io.Writer) (config, error) {
 		}
 		return c, badUsage(err)
 	}
+	flags.Visit(func(f *flag.Flag) { c.RepairsGiven = c.RepairsGiven || f.Name == "max-repairs" })
 	c.Task = strings.TrimSpace(strings.Join(flags.Args(), " "))
 	switch {
 	case c.MaxRepairs < 0:

@@ -24,14 +24,19 @@ var demoFiles embed.FS
 // writeDemo creates the demonstration's repository in a new directory below
 // parent, "" being that for temporary files, and returns its path. It is kept,
 // so that the user can look at the result.
-func writeDemo(ctx context.Context, parent string) (string, error) {
-	dir, err := os.MkdirTemp(parent, "tokenring-coder-")
+func writeDemo(ctx context.Context, parent string) (dir string, err error) {
+	made, err := os.MkdirTemp(parent, "tokenring-coder-")
 	if err != nil {
 		return "", fmt.Errorf("demonstration repository: %w", err)
 	}
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(made) // nobody needs half of it
+		}
+	}()
 	// A symlinked temporary directory (as on macOS) would otherwise be shown
 	// under two names.
-	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+	if dir, err = filepath.EvalSymlinks(made); err != nil {
 		return "", fmt.Errorf("demonstration repository: %w", err)
 	}
 	err = fs.WalkDir(demoFiles, "demo", func(name string, entry fs.DirEntry, err error) error {

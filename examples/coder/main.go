@@ -43,13 +43,23 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 
 	s, err := open(ctx, cfg, newPrinter(stdout, cfg.JSON))
 	if err != nil {
+		err = cmpCause(ctx, err)
 		fmt.Fprintf(stderr, "coder: %v\n", err)
 		return exitStatus(err)
 	}
 	s.terminal = isTerminal(stdin) && !cfg.JSON
-	s.shop.interactive = s.terminal || cfg.Inspect
+	person, leave := context.WithCancelCause(context.Background())
+	defer leave(nil)
+	s.shop.person = person
 	if s.terminal {
-		go s.listen(stdin) // ends with the process
+		go func() { // ends with the process
+			s.listen(stdin)
+			if !cfg.Inspect {
+				leave(errNobody)
+			}
+		}()
+	} else if !cfg.Inspect {
+		leave(errNobody)
 	}
 	if s.terminal && s.inspector != nil {
 		if err := s.inspector.Open(); err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tokenring-ai/tokenring-go/agent"
+	"github.com/tokenring-ai/tokenring-go/aiclient"
 	"github.com/tokenring-ai/tokenring-go/aiclient/aitest"
 )
 
@@ -444,4 +446,91 @@ func TestInterruptSavesAndResumeFinishes(t *testing.T) {
 	out := p.run("-resume", id)
 	require.Equal(t, exitGreen, out.status)
 	assertRepaired(t, dir)
+}
+
+// TestInterruptBeforeTheWork interrupts it while it asks git, which here is a program
+// that waits.
+func TestInterruptBeforeTheWork(t *testing.T) {
+	t.Parallel()
+	p, bin := newProgram(t), t.TempDir()
+	began, end := filepath.Join(bin, "began"), filepath.Join(bin, "end")
+	for _, pipe := range []string{began, end} {
+		require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	}
+	script := "#!/bin/sh\n: > " + began + "\nread line < " + end + "\n"
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "git"), []byte(script), 0o755))
+	cmd := p.command()
+	cmd.Env = append(cmd.Env, "PATH="+bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	require.NoError(t, cmd.Start())
+	_, err := os.ReadFile(began)
+	require.NoError(t, err)
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	require.Error(t, cmd.Wait())
+	assert.Equal(t, exitInterrupted, cmd.ProcessState.ExitCode())
+	assert.Contains(t, stderr.String(), "coder: interrupted")
+	left, err := os.ReadDir(p.tmp)
+	require.NoError(t, err)
+	assert.Empty(t, left, "half of a repository")
+}
+
+func TestResumeWithMoreRepairs(t *testing.T) {
+	t.Parallel()
+	for _, first := range []string{"0", "1"} {
+		dir := demoRepo(t)
+		_, flags := model(t, badRepair)
+		p := newProgram(t)
+		out := p.run(append(flags, "-dir", dir, "-max-repairs", first, "-json", demoTask)...)
+		require.Equal(t, exitRed, out.status)
+		id := ownEvents[setupReport](t, out.events(t), eventSetup)[0].Agent
+		out = p.run("-resume", id)
+		require.Equal(t, exitRed, out.status, "that was all it may have")
+		require.Contains(t, out.stdout, "tests: ✗", "what a process of before saw may not hold any more")
+		require.Equal(t, exitGreen, p.run("-resume", id, "-max-repairs", "2").status)
+		assertRepaired(t, dir)
+	}
+}
+
+func TestResumeSeesWhatThePersonRepaired(t *testing.T) {
+	t.Parallel()
+	dir := demoRepo(t)
+	_, flags := model(t, scriptedReply)
+	p := newProgram(t)
+	out := p.run(append(flags, "-dir", dir, "-max-repairs", "0", "-json", demoTask)...)
+	require.Equal(t, exitRed, out.status)
+	file := filepath.Join(dir, basketFile)
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	data = bytes.Replace(data, []byte("return amount * BulkPercent / 100"), []byte("return (amount*BulkPercent + 50) / 100"), 1)
+	require.NoError(t, os.WriteFile(file, data, 0o644))
+	id := ownEvents[setupReport](t, out.events(t), eventSetup)[0].Agent
+	require.Equal(t, exitGreen, p.run("-resume", id).status)
+}
+
+// TestNobodyAnswers closes the terminal at a question.
+func TestNobodyAnswers(t *testing.T) {
+	t.Parallel()
+	manager := agent.NewManager(agent.ManagerOptions{})
+	defer func() { require.NoError(t, manager.Shutdown(context.Background())) }()
+	require.NoError(t, manager.RegisterType(agent.Type{Name: agentType}))
+	a, err := manager.Spawn(t.Context(), agentType, agent.SpawnOptions{})
+	require.NoError(t, err)
+	person, leave := context.WithCancelCause(t.Context())
+	w := &workshop{agent: a, person: person}
+	go func() {
+		for event := range a.Events(t.Context(), 0) {
+			if _, asked := event.Body.(agent.Asked); asked {
+				leave(errNobody)
+				return
+			}
+		}
+	}()
+	for range 2 {
+		decision, err := w.approve(t.Context(), aiclient.Approval{Call: aiclient.ToolCall{ID: "1", Name: "run"}})
+		require.NoError(t, err)
+		assert.False(t, decision.Allow)
+		assert.Contains(t, decision.Reason, "-yes")
+	}
+	assert.Empty(t, a.Pending())
 }

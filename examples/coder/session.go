@@ -66,6 +66,10 @@ func open(ctx context.Context, cfg config, p *printer) (s *session, err error) {
 			}
 			return s, asSetupFailure(err)
 		}
+		if cfg.RepairsGiven {
+			s.shop.repair.SetDisabled(cfg.MaxRepairs == 0)
+			s.shop.repair.Retry("") // those of before do not count
+		}
 		return s, s.begin(ctx)
 	}
 	if err := complete(ctx, &cfg); err != nil {
@@ -152,6 +156,9 @@ func overrideConfig(saved *config, flags config) {
 	}
 	if flags.Test != "" {
 		saved.Test = flags.Test
+	}
+	if flags.RepairsGiven {
+		saved.MaxRepairs = flags.MaxRepairs
 	}
 	saved.NoCommit = saved.NoCommit || flags.NoCommit
 }

@@ -29,9 +29,9 @@ const taskID = "task"
 
 // workshop is everything that one agent works with.
 type workshop struct {
-	cfg         config
-	chat        aiclient.Chat
-	interactive bool // a person can be asked
+	cfg    config
+	chat   aiclient.Chat
+	person context.Context // ends when nobody can be asked any more
 
 	agent    *agent.Agent
 	files    *filesystem.Service
@@ -104,10 +104,10 @@ func (w *workshop) run(ctx context.Context) error {
 	if err := w.worker.RunUntilEmpty(ctx); err != nil {
 		return cmpCause(ctx, err)
 	}
-	if v := w.tests.Verdict(); v.Passed || len(v.Failed) > 0 {
+	// Results of an earlier process are not trusted: the tree may have changed.
+	if v := w.tests.Verdict(); v.Passed || len(v.Failed) > 0 && w.tests.Stats().Failed > 0 {
 		return cmpCause(ctx, nil)
 	}
-	// Results of an earlier process are not trusted: the tree may have changed.
 	if err := w.files.MarkDirty("."); err != nil {
 		return err
 	}
