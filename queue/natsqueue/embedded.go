@@ -74,7 +74,7 @@ func embedded(ctx context.Context, dir string, opts Options) (*Queue, error) {
 		stop()
 		return fail(fmt.Errorf("%w: %s", ErrUnavailable, why))
 	}
-	nc, err := nats.Connect("", nats.InProcessServer(s), nats.MaxReconnects(-1))
+	nc, err := nats.Connect("", nats.InProcessServer(s), nats.MaxReconnects(-1), logErrors(&opts))
 	if err != nil {
 		stop()
 		return fail(err)

@@ -20,18 +20,19 @@ const (
 
 // eventlog is the stream. Only the goroutine of the writer uses it.
 type eventlog struct {
-	nc      *nats.Conn
-	js      jetstream.JetStream
-	stream  jetstream.Stream
-	config  jetstream.StreamConfig // of a stream that must be made
-	name    string
-	wait    time.Duration
-	made    time.Time // when the stream was, by which another one of its name is told apart
-	applied uint64    // the last message that the state has seen
-	purged  uint64    // the log begins after it
-	sizes   int       // bytes in the log, about
-	offset  int64     // the stream's clock minus ours
-	started time.Time
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	stream   jetstream.Stream
+	config   jetstream.StreamConfig // of a stream that must be made
+	name     string
+	wait     time.Duration
+	replicas int
+	made     time.Time // when the stream was, by which another one of its name is told apart
+	applied  uint64    // the last message that the state has seen
+	purged   uint64    // the log begins after it
+	sizes    int       // bytes in the log, about
+	offset   int64     // the stream's clock minus ours
+	started  time.Time
 }
 
 // now is the time by the stream's clock.
@@ -191,6 +192,7 @@ func (l *eventlog) look(ctx context.Context) (end, error) {
 		return end{}, err
 	}
 	l.observe(info.TimeStamp)
+	l.replicas = info.Config.Replicas
 	l.sizes = int(at.bytes)
 	return at, nil
 }
@@ -216,7 +218,7 @@ func (l *eventlog) read(ctx context.Context) ([]message, error) {
 	var found []message
 	err := l.again(ctx, func(ctx context.Context) error {
 		found = nil
-		inbox := nats.NewInbox()
+		inbox := l.nc.NewInbox()
 		sub, err := l.nc.SubscribeSync(inbox)
 		if err != nil {
 			return err
@@ -276,7 +278,7 @@ func (l *eventlog) read(ctx context.Context) ([]message, error) {
 			found = append(found, message{seq, msg.Data})
 		}
 	})
-	if errors.Is(err, errHole) {
+	if errors.Is(err, errHole) && l.replicas <= 1 { // there is no other one to ask
 		err = fmt.Errorf("%w: message %d: %w", ErrCorrupt, l.applied+1, err)
 	}
 	return found, err

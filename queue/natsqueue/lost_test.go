@@ -3,6 +3,7 @@ package natsqueue_test
 import (
 	"errors"
 	"log/slog"
+	"net"
 	"os"
 	"testing"
 	"time"
@@ -22,6 +23,16 @@ type place struct {
 	t    *testing.T
 	opts server.Options
 	s    *server.Server
+}
+
+// startPlace runs one until the test ends.
+func startPlace(t *testing.T, opts server.Options) *place {
+	opts.Host, opts.Port, opts.JetStream, opts.NoLog, opts.NoSigs, opts.StoreDir = "127.0.0.1", -1, true, true, true, t.TempDir()
+	p := &place{t: t, opts: opts}
+	p.start()
+	p.opts.Port = p.s.Addr().(*net.TCPAddr).Port
+	t.Cleanup(p.stop)
+	return p
 }
 
 func (p *place) start() {
@@ -77,9 +88,7 @@ func TestServerLostItsData(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := &place{t: t, opts: server.Options{Host: "127.0.0.1", Port: freePorts(t, 1)[0], JetStream: true, NoLog: true, NoSigs: true, StoreDir: t.TempDir()}}
-			p.start()
-			defer func() { p.stop() }()
+			p := startPlace(t, server.Options{})
 			nc, err := nats.Connect(p.s.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
 			require.NoError(t, err)
 			defer nc.Close()
@@ -127,11 +136,7 @@ func TestServerLostItsData(t *testing.T) {
 // acknowledged can still be had, and all goes on once there is room.
 func TestNoSpace(t *testing.T) {
 	t.Parallel()
-	p := &place{t: t, opts: server.Options{
-		Host: "127.0.0.1", Port: freePorts(t, 1)[0], JetStream: true, NoLog: true, NoSigs: true, StoreDir: t.TempDir(), JetStreamMaxStore: 2 << 20,
-	}}
-	p.start()
-	defer func() { p.stop() }()
+	p := startPlace(t, server.Options{JetStreamMaxStore: 2 << 20})
 	q := connect(t, p.s.ClientURL(), natsqueue.Options{Options: queue.Options{Lease: time.Hour}})
 	item := queue.Item{Payload: make([]byte, 64<<10)}
 	for range 12 { // leave much that is not needed

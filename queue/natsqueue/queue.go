@@ -165,7 +165,7 @@ func config(opts *Options) jetstream.StreamConfig {
 // Connect is [Open] on a connection of its own, to one of the servers in a list
 // of URLs separated by commas. It is made again whenever it breaks.
 func Connect(ctx context.Context, urls string, opts Options) (*Queue, error) {
-	nc, err := nats.Connect(urls, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.Name("queue"))
+	nc, err := nats.Connect(urls, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.Name("queue"), logErrors(&opts))
 	if err != nil {
 		if bad, ok := errors.AsType[*url.Error](err); ok {
 			err = bad.Err
@@ -180,6 +180,14 @@ func Connect(ctx context.Context, urls string, opts Options) (*Queue, error) {
 	free := q.free
 	q.free = func() { free(); nc.Close() }
 	return q, nil
+}
+
+// logErrors has a connection log what nobody waits for, such as missing permissions.
+func logErrors(opts *Options) nats.Option {
+	log := opts.Options.WithDefaults().Logger
+	return nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		log.Warn("natsqueue: the connection reports an error", "error", err)
+	})
 }
 
 // public returns a list of URLs without names, passwords and tokens.

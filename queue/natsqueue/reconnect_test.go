@@ -17,9 +17,7 @@ import (
 // it, those that wait for work go on to wait, and one that waits too long says so.
 func TestReconnect(t *testing.T) {
 	t.Parallel()
-	p := &place{t: t, opts: server.Options{Host: "127.0.0.1", Port: freePorts(t, 1)[0], JetStream: true, NoLog: true, NoSigs: true, StoreDir: t.TempDir()}}
-	p.start()
-	defer func() { p.stop() }()
+	p := startPlace(t, server.Options{})
 	patient := connect(t, p.s.ClientURL(), natsqueue.Options{Wait: time.Minute})
 	var hasty *natsqueue.Queue
 	for hasty == nil { // a busy machine may be too slow for it
@@ -64,9 +62,7 @@ func TestReconnect(t *testing.T) {
 // end soon after their context, and what was delivered to nobody is given back.
 func TestContextEndsWithoutAnswer(t *testing.T) {
 	t.Parallel()
-	p := &place{t: t, opts: server.Options{Host: "127.0.0.1", Port: freePorts(t, 1)[0], JetStream: true, NoLog: true, NoSigs: true, StoreDir: t.TempDir()}}
-	p.start()
-	defer func() { p.stop() }()
+	p := startPlace(t, server.Options{})
 	q := connect(t, p.s.ClientURL(), natsqueue.Options{Options: queue.Options{MaxAttempts: 1, Lease: time.Hour}, Wait: time.Hour})
 	_, err := q.Enqueue(t.Context(), queue.Item{ID: "a", Key: "k"}, queue.Item{ID: "b", Key: "k"})
 	require.NoError(t, err)
@@ -97,9 +93,7 @@ func TestContextEndsWithoutAnswer(t *testing.T) {
 // and the refusal holds, also for who has waited.
 func TestDrainWithoutServer(t *testing.T) {
 	t.Parallel()
-	p := &place{t: t, opts: server.Options{Host: "127.0.0.1", Port: freePorts(t, 1)[0], JetStream: true, NoLog: true, NoSigs: true, StoreDir: t.TempDir()}}
-	p.start()
-	defer func() { p.stop() }()
+	p := startPlace(t, server.Options{})
 	q := connect(t, p.s.ClientURL(), natsqueue.Options{Options: queue.Options{Capacity: 1, Overflow: queue.Block}, Wait: time.Hour})
 	_, err := q.Enqueue(t.Context(), queue.Item{})
 	require.NoError(t, err)

@@ -172,3 +172,24 @@ func TestUnfit(t *testing.T) {
 	_, err = natsqueue.Connect(t.Context(), startServer(t, server.Options{MaxPayload: 32 << 10}), natsqueue.Options{})
 	require.ErrorContains(t, err, "max_payload")
 }
+
+// TestOwnInbox opens a queue on a connection that may hear replies in one place only.
+func TestOwnInbox(t *testing.T) {
+	t.Parallel()
+	user := &server.User{Username: "me", Password: "pw", Permissions: &server.Permissions{
+		Subscribe: &server.SubjectPermission{Allow: []string{"_MINE.>", streamName + ".news"}},
+	}}
+	nc, err := nats.Connect(startServer(t, server.Options{Users: []*server.User{user}}), nats.UserInfo("me", "pw"), nats.CustomInboxPrefix("_MINE"))
+	require.NoError(t, err)
+	defer nc.Close()
+	for want := range 2 { // the second one reads what the first wrote
+		q, err := natsqueue.Open(t.Context(), nc, natsqueue.Options{})
+		require.NoError(t, err)
+		depth, err := q.Depth(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, want, depth.Ready)
+		_, err = q.Enqueue(t.Context(), queue.Item{})
+		require.NoError(t, err)
+		require.NoError(t, q.Close())
+	}
+}
