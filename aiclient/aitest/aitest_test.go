@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -134,4 +135,31 @@ func TestCloseEndsReplies(t *testing.T) {
 	server.Close()
 	server.Close()
 	require.Error(t, <-done)
+}
+
+// TestCloseWaitsForScripts closes a server whose script is at work: a script that
+// outlived its test would write to a log that is gone.
+func TestCloseWaitsForScripts(t *testing.T) {
+	started, release := make(chan struct{}), make(chan struct{})
+	var ended atomic.Bool
+	server := aitest.NewServer(nil, func(aitest.Request) aitest.Reply {
+		close(started)
+		<-release
+		ended.Store(true)
+		return aitest.Text("late")
+	})
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	chat := openai.New(openai.Options{BaseURL: server.URL, HTTPClient: &http.Client{Transport: transport}}).Chat("m")
+	failed := make(chan error)
+	go func() {
+		_, err := chat.Generate(t.Context(), &aiclient.Request{Messages: []aiclient.Message{aiclient.User("hi")}})
+		failed <- err
+	}()
+	<-started
+	time.AfterFunc(20*time.Millisecond, func() { close(release) })
+	server.Close()
+	assert.True(t, ended.Load())
+	require.Error(t, <-failed)
+	server.Close()
 }

@@ -31,9 +31,10 @@ type Server struct {
 
 	script Script
 	http   *http.Server
-	served sync.WaitGroup
+	served sync.WaitGroup // the listener and its connections
 
 	mu       sync.Mutex
+	closed   bool
 	requests []Request
 	models   []string
 }
@@ -47,7 +48,7 @@ func NewServer(t TB, script Script) *Server {
 		panic(fmt.Sprintf("aitest.NewServer: %v", err))
 	}
 	s := &Server{URL: "http://" + listener.Addr().String(), script: script}
-	s.http = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
+	s.http = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute, ConnState: s.count}
 	s.served.Go(func() { _ = s.http.Serve(listener) })
 	if t != nil {
 		t.Helper()
@@ -57,10 +58,29 @@ func NewServer(t TB, script Script) *Server {
 }
 
 // Close stops the server and breaks the connections that are open. It returns
-// when nothing of the server runs any more, and may be called more than once.
+// when nothing of the server runs any more, scripts included, and may be called
+// more than once.
 func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	_ = s.http.Close()
 	s.served.Wait()
+}
+
+// count counts the connections whose requests are being served.
+func (s *Server) count(conn net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		s.served.Add(1)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.closed { // accepted too late for http.Server.Close to know it
+			_ = conn.Close()
+		}
+	case http.StateClosed, http.StateHijacked:
+		s.served.Done()
+	}
 }
 
 // Requests returns the requests so far, in the order in which they came.
