@@ -65,6 +65,10 @@ func main() {
 	flag.Float64Var(&s.tolerance, "tolerance", 0.25, "how much worse a ratio may be than in the baseline")
 	flag.Parse()
 
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "benchreport: it takes flags only, not %q; see -h\n", flag.Arg(0))
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := report(ctx, os.Stdout, os.Stderr, s); err != nil {
@@ -75,6 +79,9 @@ func main() {
 
 // report runs the benchmarks and writes the table to out, progress to progress.
 func report(ctx context.Context, out, progress io.Writer, s settings) error {
+	if s.rounds < 1 {
+		return fmt.Errorf("-rounds %d: want 1 or more", s.rounds)
+	}
 	folder, err := os.MkdirTemp("", "benchreport")
 	if err != nil {
 		return err

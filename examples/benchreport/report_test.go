@@ -49,6 +49,7 @@ func TestNoMatchingBenchmarkIsAnError(t *testing.T) {
 	var out, progress strings.Builder
 	err := report(t.Context(), &out, &progress, settings{bench: "NoSuch", benchtime: "1x", packages: ".", rounds: 1})
 	assert.ErrorContains(t, err, "NoSuch")
+	assert.ErrorContains(t, report(t.Context(), &out, &progress, settings{packages: "."}), "-rounds 0")
 	err = report(t.Context(), &out, &progress, settings{bench: "KeyedGet$/^10$", benchtime: "1x", packages: ".", rounds: 2})
 	require.NoError(t, err)
 	assert.Contains(t, out.String(), "| KeyedGet | 10 | **tokenring** |")

@@ -19,6 +19,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/tokenring-ai/tokenring-go/filesystem"
@@ -64,9 +65,9 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	var ignoreCase, smartCase, noLimit, limit bool
 	var colour string
 	fs := flag.NewFlagSet("search", flag.ContinueOnError)
-	fs.SetOutput(stderr)
+	fs.SetOutput(io.Discard) // of all but help the error tells
 	fs.Usage = func() {
-		fmt.Fprintln(stderr, "usage: search [flags] PATTERN [DIR]\n       search --files [flags] [DIR]")
+		fmt.Fprintln(fs.Output(), "usage: search [flags] PATTERN [DIR]\n       search --files [flags] [DIR]")
 		fs.PrintDefaults()
 	}
 	fs.Var(&expressions, "e", "search for this regular expression (may be repeated)")
@@ -92,10 +93,18 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	fs.IntVar(&s.query.Workers, "j", 0, "number of workers")
 	fs.StringVar(&colour, "color", "auto", "auto, always or never")
 	rest, err := parseAnywhere(fs, args)
+	if errors.Is(err, flag.ErrHelp) {
+		fs.SetOutput(stderr)
+		fs.Usage()
+	}
 	if err != nil {
 		return nil, err
 	}
 	switch {
+	case min(around, before, after, s.query.Workers) < 0:
+		return nil, errors.New("-A, -B, -C and -j: want 0 or more")
+	case !slices.Contains([]string{"auto", "always", "never"}, colour):
+		return nil, fmt.Errorf("-color %s: want auto, always or never", colour)
 	case s.files:
 	case len(expressions) > 0 && len(texts) > 0:
 		return nil, errors.New("give either -e or -F")
@@ -104,8 +113,7 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	case len(texts) > 0:
 		s.query.Patterns = texts
 	case len(rest) == 0:
-		fs.Usage()
-		return nil, errors.New("no pattern")
+		return nil, errors.New("no pattern; see search -h")
 	default:
 		s.query.Patterns, s.query.Regexp = rest[:1], true
 		rest = rest[1:]

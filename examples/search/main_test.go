@@ -54,6 +54,8 @@ func TestSearchCommand(t *testing.T) {
 		{[]string{"("}, "", 2},
 		{[]string{}, "", 2},
 		{[]string{"-x"}, "", 2},
+		{[]string{"-C", "-1", "one"}, "", 2},
+		{[]string{"--color", "perhaps", "one"}, "", 2},
 		{[]string{"two", "missing"}, "", 2},
 		{[]string{"two", ".", "-l"}, "./a.go\n", 0},
 		{[]string{"--", "-x", "."}, "", 1},
@@ -63,9 +65,12 @@ func TestSearchCommand(t *testing.T) {
 		assert.Equal(t, c.status, run(t.Context(), c.args, &out, &errs), "%q: %s", c.args, errs.String())
 		assert.Equal(t, c.out, out.String(), "%q", c.args)
 		if c.status == 2 {
-			assert.NotEmpty(t, errs.String())
+			assert.Equal(t, 1, strings.Count(errs.String(), "\n"), "%q: %s", c.args, errs.String())
 		}
 	}
+	var out, errs bytes.Buffer
+	assert.Equal(t, 0, run(t.Context(), []string{"-h"}, &out, &errs))
+	assert.Equal(t, 1, strings.Count(errs.String(), "usage: search"))
 }
 
 func TestRepeatTellsTheTimeOfEachRound(t *testing.T) {
