@@ -173,6 +173,9 @@ func applyEdit(text string, e Edit, result *EditResult) (next, why string) {
 	for i := len(places) - 1; i >= 0; i-- {
 		p := places[i]
 		with := p.reindent(e.Old, e.New)
+		if strings.HasSuffix(e.Old, "\n") && !strings.HasSuffix(text[p.start:p.end], "\n") {
+			with = strings.TrimSuffix(with, "\n") // the file goes on not ending in one
+		}
 		if crlf {
 			with = toCRLF(with)
 		}

@@ -108,6 +108,14 @@ func (p loosePlace) reindent(old, replacement string) string {
 	return strings.Join(lines, "")
 }
 
+// What is compared to find the places that resemble a text is bounded, because
+// whoever asks waits for it: lines of the text and of the file, and bytes of each.
+const (
+	maxComparedLines = 20
+	maxComparedText  = 20_000
+	maxComparedLine  = 200
+)
+
 // notFound explains that old does not occur and shows what comes nearest.
 func notFound(text, old string) string {
 	const shown = 3
@@ -123,8 +131,8 @@ func notFound(text, old string) string {
 		b.WriteString("\n")
 		for i := at; i < min(at+count, len(lines)); i++ {
 			line := strings.TrimRight(lines[i], "\r\n")
-			if len(line) > 200 {
-				line = line[:200] + "…"
+			if len(line) > maxComparedLine {
+				line = line[:maxComparedLine] + "…"
 			}
 			fmt.Fprintf(&b, "%6d\t%s\n", i+1, line)
 		}
@@ -134,22 +142,23 @@ func notFound(text, old string) string {
 
 // nearest returns the lines where the text resembles old most, best first.
 func nearest(text, old string, limit int) []int {
-	want := strings.Split(strings.TrimSuffix(old, "\n"), "\n")
-	if len(want) > 50 {
-		want = want[:50]
-	}
-	grams := make([]map[uint32]bool, len(want))
-	known := make(map[string]int)
-	for i, line := range want {
-		line = strings.TrimSpace(line)
-		grams[i] = gramsOf(line)
-		if line != "" {
-			known[line]++
+	compared := func(list []string, limit int) []string {
+		list = slices.Clone(list[:min(len(list), limit)])
+		for i, line := range list {
+			line = strings.TrimSpace(line)
+			list[i] = line[:min(len(line), maxComparedLine)]
 		}
+		return list
 	}
-	lines := splitLines(text)
-	if len(lines) > 20_000 {
-		lines = lines[:20_000]
+	want := compared(strings.Split(strings.TrimSuffix(old, "\n"), "\n"), maxComparedLines)
+	lines := compared(splitLines(text), maxComparedText)
+	grams := make([]lineGrams, len(want))
+	known := make(map[string]bool)
+	for i, line := range want {
+		grams[i].add(line)
+		if line != "" {
+			known[line] = true
+		}
 	}
 	type candidate struct {
 		line  int
@@ -157,22 +166,15 @@ func nearest(text, old string, limit int) []int {
 	}
 	var found []candidate
 	// A place is judged by how its lines resemble the lines of old.
-	similar := make([]float64, len(lines))
 	for at := range lines {
-		similar[at] = resemblance(grams[0], strings.TrimSpace(lines[at]))
-	}
-	for at := range lines {
-		score, n := similar[at], 1
-		if score < 0.5 {
-			if _, ok := known[strings.TrimSpace(lines[at])]; !ok || strings.TrimSpace(want[0]) != "" {
-				continue
-			}
+		score := grams[0].resemblance(lines[at])
+		if score < 0.5 && (want[0] != "" || !known[lines[at]]) {
+			continue
 		}
 		for i := 1; i < len(want) && at+i < len(lines); i++ {
-			score += resemblance(grams[i], strings.TrimSpace(lines[at+i]))
-			n++
+			score += grams[i].resemblance(lines[at+i])
 		}
-		if score /= float64(max(n, len(want))); score >= 0.4 {
+		if score /= float64(len(want)); score >= 0.4 {
 			found = append(found, candidate{at, score})
 		}
 	}
@@ -189,35 +191,44 @@ func nearest(text, old string, limit int) []int {
 	return out
 }
 
-// gramsOf returns the pairs of neighbouring bytes of a line.
-func gramsOf(line string) map[uint32]bool {
-	grams := make(map[uint32]bool, len(line))
-	for i := 0; i+1 < len(line); i++ {
-		grams[uint32(line[i])<<8|uint32(line[i+1])] = true
+// lineGrams is the set of pairs of neighbouring bytes in a line.
+type lineGrams struct {
+	bits  [1 << 16 / 64]uint64
+	count int
+}
+
+func (g *lineGrams) has(line string, i int) bool {
+	pair := uint(line[i])<<8 | uint(line[i+1])
+	return g.bits[pair>>6]&(1<<(pair&63)) != 0
+}
+
+func (g *lineGrams) add(line string) {
+	for i := range max(len(line)-1, 0) {
+		if !g.has(line, i) {
+			pair := uint(line[i])<<8 | uint(line[i+1])
+			g.bits[pair>>6] |= 1 << (pair & 63)
+			g.count++
+		}
 	}
-	return grams
 }
 
 // resemblance compares a line with the pairs of another, from 0 to 1.
-func resemblance(grams map[uint32]bool, line string) float64 {
-	if len(grams) == 0 {
+func (g *lineGrams) resemblance(line string) float64 {
+	if g.count == 0 {
 		if len(line) < 2 {
 			return 1
 		}
 		return 0
 	}
-	if len(line) > 4*len(grams)+40 {
+	pairs := len(line) - 1
+	if pairs <= 0 || pairs > 4*g.count+40 {
 		return 0
 	}
-	common, total := 0, 0
-	for i := 0; i+1 < len(line); i++ {
-		total++
-		if grams[uint32(line[i])<<8|uint32(line[i+1])] {
+	common := 0
+	for i := range pairs {
+		if g.has(line, i) {
 			common++
 		}
 	}
-	if total == 0 {
-		return 0
-	}
-	return 2 * float64(common) / float64(total+max(len(grams), common))
+	return 2 * float64(common) / float64(pairs+max(g.count, common))
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -20,6 +21,7 @@ func TestEdit(t *testing.T) {
 	}{
 		{"unique", "a\nb\nc\n", []Edit{{Old: "b", New: "B"}}, "a\nB\nc\n", ""},
 		{"no newline at the end", "a\nb", []Edit{{Old: "b", New: "c"}}, "a\nc", ""},
+		{"no newline at the end, but in the old text", "a\nb", []Edit{{Old: "b\n", New: "c\n"}}, "a\nc", ""},
 		{"several", "a\nb\n", []Edit{{Old: "a", New: "b2"}, {Old: "b2", New: "c"}}, "c\nb\n", ""},
 		{"all", "x x\nx\n", []Edit{{Old: "x", New: "y", All: true}}, "y y\ny\n", ""},
 		{"all of one", "x\n", []Edit{{Old: "x", New: "y", All: true}}, "y\n", ""},
@@ -72,6 +74,18 @@ func TestEdit(t *testing.T) {
 			assertPatchTool(t, c.before, c.after, r.Diff)
 		})
 	}
+}
+
+// The nearest places of a text are found soon, also where all lines resemble it.
+func TestEditExplainsSoon(t *testing.T) {
+	line := ""
+	for i := range 2000 {
+		line += string(rune('!'+i%90)) + string(rune('!'+i/90))
+	}
+	began := time.Now()
+	why := notFound(strings.Repeat(line+"\n", 20_000), strings.Repeat(line+"x\n", 50))
+	assert.Contains(t, why, "     1\t!!")
+	assert.Less(t, time.Since(began), time.Minute, "comparing all took several")
 }
 
 // assertPatchTool checks a diff with the patch program, when there is one.

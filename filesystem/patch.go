@@ -32,6 +32,9 @@ type hunk struct {
 	header   string
 	oldStart int // from 1; 0 when the diff does not say
 	lines    []hunkLine
+
+	counted          bool // the header says how many lines there are
+	oldLeft, newLeft int  // how many of them are missing
 }
 
 type hunkLine struct {
@@ -157,7 +160,7 @@ func (s *Service) patchFile(ctx context.Context, f filePatch) (PatchResult, erro
 	switch {
 	case f.oldName == "" && err == nil && len(data) > 0:
 		return r, fmt.Errorf("patch: %s is to be created but exists: %w", clean, fs.ErrExist)
-	case f.oldName == "" && (err == nil || errors.Is(err, fs.ErrNotExist)):
+	case f.oldName == "" && errors.Is(err, fs.ErrNotExist):
 		r.Kind = Created
 	case err != nil:
 		return r, fmt.Errorf("patch: %w", err)

@@ -16,10 +16,19 @@ func parsePatch(diff string) ([]filePatch, error) {
 	lines := splitLines(strings.ReplaceAll(diff, "\r\n", "\n"))
 	var files []filePatch
 	var current *hunk
+	add := func(mark byte, text string) {
+		current.lines = append(current.lines, hunkLine{mark, text})
+		if mark != '+' {
+			current.oldLeft--
+		}
+		if mark != '-' {
+			current.newLeft--
+		}
+	}
 	for i := 0; i < len(lines); i++ {
 		line := strings.TrimSuffix(lines[i], "\n")
 		switch {
-		case strings.HasPrefix(line, "--- ") && i+1 < len(lines) && strings.HasPrefix(lines[i+1], "+++ "):
+		case strings.HasPrefix(line, "--- ") && i+1 < len(lines) && strings.HasPrefix(lines[i+1], "+++ ") && !current.goesOn(lines[i+2:]):
 			f := filePatch{oldName: patchName(line[4:]), newName: patchName(strings.TrimSuffix(lines[i+1][4:], "\n"))}
 			stripPrefixes(&f)
 			if f.oldName == "" && f.newName == "" {
@@ -37,12 +46,12 @@ func parsePatch(diff string) ([]filePatch, error) {
 				return nil, fmt.Errorf("patch, line %d: a hunk comes before the first file; begin with --- and +++ lines", i+1)
 			}
 			h := hunk{header: line}
-			if m := hunkHeader.FindStringSubmatch(line); m != nil && m[1] != "" {
+			if m := hunkHeader.FindStringSubmatch(line); m != nil {
 				n, err := strconv.Atoi(m[1])
 				if err != nil {
 					return nil, fmt.Errorf("patch, line %d: %w", i+1, err)
 				}
-				h.oldStart = n
+				h.oldStart, h.counted, h.oldLeft, h.newLeft = n, true, hunkCount(m[2]), hunkCount(m[4])
 			}
 			f := &files[len(files)-1]
 			f.hunks = append(f.hunks, h)
@@ -50,10 +59,9 @@ func parsePatch(diff string) ([]filePatch, error) {
 		case current == nil:
 			// Prose, or headers such as "index" and "new file mode".
 		case line == "":
-			current.lines = append(current.lines, hunkLine{' ', "\n"})
+			add(' ', "\n")
 		case line[0] == ' ' || line[0] == '-' || line[0] == '+':
-			text := line[1:] + "\n"
-			current.lines = append(current.lines, hunkLine{line[0], text})
+			add(line[0], line[1:]+"\n")
 		case strings.HasPrefix(line, `\`):
 			if n := len(current.lines); n > 0 {
 				l := &current.lines[n-1]
@@ -93,29 +101,28 @@ func (f *filePatch) check() error {
 		if !changes {
 			return fmt.Errorf("patch: hunk %d of %s changes nothing", i+1, name)
 		}
-		for n := len(h.lines); n > 0 && h.lines[n-1] == (hunkLine{' ', "\n"}) && !h.counted(); n-- {
+		for n := len(h.lines); n > 0 && h.lines[n-1] == (hunkLine{' ', "\n"}) && !(h.counted && h.oldLeft == 0); n-- {
 			h.lines = h.lines[:n-1]
+			h.oldLeft++
 		}
 	}
 	return nil
 }
 
-// counted reports whether the hunk has as many old lines as its header says.
-func (h *hunk) counted() bool {
-	m := hunkHeader.FindStringSubmatch(h.header)
-	if m == nil || m[1] == "" {
-		return false
+// hunkCount reads the number of lines from a hunk's header.
+func hunkCount(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil { // left out, or absurd
+		return 1
 	}
-	want := 1
-	if m[2] != "" {
-		want, _ = strconv.Atoi(m[2])
-	}
-	for _, l := range h.lines {
-		if l.mark != '+' {
-			want--
-		}
-	}
-	return want == 0
+	return n
+}
+
+// goesOn tells a removed line that begins with "-- " before an added one that
+// begins with "++ " from the header of the next file: the hunk lacks such lines,
+// and after them no other one begins.
+func (h *hunk) goesOn(after []string) bool {
+	return h != nil && h.oldLeft > 0 && h.newLeft > 0 && (len(after) == 0 || !strings.HasPrefix(after[0], "@@"))
 }
 
 // patchName reads a name as it stands behind "--- ".

@@ -38,6 +38,9 @@ func TestPatch(t *testing.T) {
 		{"prose around", numbered(3), "Here it is:\n\n" + head + "@@ -2 +2 @@\n-line 2\n+x\n\n\n", "line 1\nx\nline 3\n", "", ""},
 		{"same place twice, by number", "x\ny\nx\ny\n", head + "@@ -3,2 +3,2 @@\n-x\n+z\n y\n", "x\ny\nz\ny\n", "", ""},
 
+		{"removed line like a header", "-- x\na\n", head + "@@ -1,2 +1,2 @@\n--- x\n+++ y\n a\n", "++ y\na\n", "", ""},
+		{"blank lines behind", "1\n\n", head + "@@ -1,2 +1,2 @@\n-1\n+2\n\n" + strings.Repeat("\n", 200_000), "2\n\n", "", ""},
+
 		{"two places", "x\ny\nx\ny\n", head + "@@ -2,2 +2,2 @@\n-x\n+z\n y\n", "", "", "fits at lines 1, 3"},
 		{"two places with fuzz", "a\nx\nb\nc\nx\nd\n", head + "@@ -1,3 +1,3 @@\n q\n-x\n+z\n r\n", "", "", "fits at lines 1, 4"},
 		{"nowhere", numbered(9), head + "@@ -3,3 +3,3 @@\n line 3\n-line four\n+LINE 4\n line 5\n", "", "", "Nearest"},
@@ -75,7 +78,7 @@ func TestPatch(t *testing.T) {
 }
 
 func TestPatchCreatesAndDeletes(t *testing.T) {
-	s := newTestService(t, Options{}, map[string]string{"old": "a\nb\n"})
+	s := newTestService(t, Options{}, map[string]string{"old": "a\nb\n", "empty": ""})
 	diff := "--- /dev/null\n+++ b/new/file\n@@ -0,0 +1,2 @@\n+x\n+y\n--- a/old\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-a\n-b\n"
 	r, err := s.Patch(t.Context(), diff)
 	require.NoError(t, err)
@@ -89,6 +92,10 @@ func TestPatchCreatesAndDeletes(t *testing.T) {
 	assert.False(t, ok)
 	_, err = s.Patch(t.Context(), "--- /dev/null\n+++ b/new/file\n@@ -0,0 +1 @@\n+x\n")
 	assert.ErrorIs(t, err, os.ErrExist)
+	r, err = s.Patch(t.Context(), "--- /dev/null\n+++ b/other\n@@ -0,0 +1 @@\n+x\n--- /dev/null\n+++ b/empty\n@@ -0,0 +1 @@\n+x\n")
+	require.NoError(t, err)
+	assert.Equal(t, Created, r[0].Kind)
+	assert.Equal(t, Modified, r[1].Kind, "what was empty was there")
 }
 
 // A diff that this package makes applies to what it was made from, wherever the
@@ -97,6 +104,7 @@ func FuzzPatch(f *testing.F) {
 	f.Add("a\nb\nc\n", "a\nc\nd")
 	f.Add("", "x\n")
 	f.Add("a", "a\n")
+	f.Add("-- a\nb\n", "++ c\nb\n")
 	f.Fuzz(func(t *testing.T, before, after string) {
 		if strings.ContainsAny(before+after, "\r\x00\ufeff") || before == after || before == "" {
 			t.Skip("conventions of the file are tested elsewhere")
