@@ -105,7 +105,7 @@ func TestTimeIsUpBetweenRows(t *testing.T) {
 	require.Equal(t, 1, pool.InUse, "the statement still runs")
 	_, err = hasty.Query(t.Context(), "", endless)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.ErrorContains(t, err, "no result after 1")
+	require.Regexp(t, `no result after \d+`, err.Error())
 	r, err := s.Query(t.Context(), "", "SELECT 3")
 	require.NoError(t, err, "others go on")
 	require.Equal(t, int64(3), r.Rows[0][0])

@@ -78,7 +78,7 @@ func (x *terminal) press(keys string) {
 // to its end.
 func (x *terminal) see(text string) string {
 	x.t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute) // far more than a loaded machine takes
 	for {
 		x.mu.Lock()
 		if i := strings.Index(x.screen.String(), text); i >= 0 {
