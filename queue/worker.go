@@ -9,10 +9,10 @@ import (
 )
 
 // Handler does the work of an item. Nil means done; an error is retried or
-// buried as the worker's retry policy says. The context ends when the worker is
-// told to stop at once, when WorkerOptions.Timeout is over, and when the lease is
-// lost or over without having been renewed, after which somebody else may have the
-// item.
+// buried as the worker's retry policy says, and about 15 KiB of its text are kept
+// with the item. The context ends when the worker is told to stop at once, when
+// WorkerOptions.Timeout is over, and when the lease is lost or over without having
+// been renewed, after which somebody else may have the item.
 type Handler func(ctx context.Context, item Item) error
 
 // WorkerOptions configure a [Worker].

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -188,4 +189,21 @@ func TestWorkerRetriesByTypeOfError(t *testing.T) {
 		}
 		assert.Equal(t, []string{"path"}, names(t, q))
 	})
+}
+
+// TestWorkerKeepsReasonsShort has a handler that fails with a whole log.
+func TestWorkerKeepsReasonsShort(t *testing.T) {
+	q := queue.NewMemory(queue.Options{})
+	_, err := q.Enqueue(t.Context(), queue.Item{})
+	require.NoError(t, err)
+	w := queue.NewWorker(q, func(context.Context, queue.Item) error {
+		return queue.Permanent(fmt.Errorf("tests failed: %s: no such file", strings.Repeat("ok\n", 1<<20)))
+	}, queue.WorkerOptions{Logger: quiet})
+	require.NoError(t, w.RunUntilEmpty(t.Context()))
+	for it, err := range q.List(t.Context(), queue.Filter{}) {
+		require.NoError(t, err)
+		assert.Less(t, len(it.LastError), 16<<10)
+		assert.True(t, strings.HasPrefix(it.LastError, "tests failed: ok"))
+		assert.True(t, strings.HasSuffix(it.LastError, ": no such file"))
+	}
 }

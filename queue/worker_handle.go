@@ -3,9 +3,12 @@ package queue
 import (
 	"context"
 	"errors"
+	"io"
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/tokenring-ai/tokenring-go/utility/text"
 )
 
 // settleTimeout bounds how long a worker tries to report an outcome to a queue
@@ -193,7 +196,7 @@ func (w *Worker) settle(ctx context.Context, d Delivery, err error, took time.Du
 	tell := func() error { return w.queue.Ack(ctx, d.Lease) }
 	if err != nil {
 		decision := w.decide(ctx, d.Item, err)
-		reason := err.Error()
+		reason := short(err.Error())
 		w.opts.Logger.WarnContext(ctx, "handling an item failed", "id", d.Item.ID, "name", d.Item.Name,
 			"attempt", d.Item.Attempts, "took", took, "error", err)
 		tell = func() error { return w.queue.Nack(ctx, d.Lease, Nack{Delay: decision.Delay, Reason: reason}) }
@@ -214,6 +217,18 @@ func (w *Worker) settle(ctx context.Context, d Delivery, err error, took time.Du
 			return failed
 		}
 	}
+}
+
+// short keeps the beginning and the end of a reason, since an error may hold the
+// whole output of a command, and dead letters stay.
+func short(reason string) string {
+	const limit = 15 << 10
+	if len(reason) <= limit {
+		return reason
+	}
+	kept := text.NewHeadTail(limit)
+	_, _ = io.WriteString(kept, reason)
+	return kept.String()
 }
 
 // decide asks the retry policy, which must not end the worker by a panic.

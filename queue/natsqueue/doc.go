@@ -29,7 +29,8 @@
 //     are written again at the end, so that they do not hold the rest.
 //   - Failover: a transaction is repeated as it is until it or another one is in the
 //     log, whatever leaders answer. It names its predecessor, so it takes effect once.
-//   - Loss: a stream that lost what it acknowledged is an error, [ErrLost], once.
+//   - Loss: a stream that lost what a handle knew to be acknowledged is an error,
+//     [ErrLost], once. Who opens it later finds what there is.
 //
 // Each handle holds all items in memory and reads what the others write, and all
 // compete for the end of the log: use one handle for each process, and several

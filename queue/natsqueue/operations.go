@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tokenring-ai/tokenring-go/queue"
@@ -231,7 +232,12 @@ func (q *Queue) Ack(ctx context.Context, lease queue.Lease) error {
 // maxReason bounds the reason that is kept for a failure, in bytes.
 const maxReason = 16 << 10
 
-func bounded(reason string) string { return reason[:min(len(reason), maxReason)] }
+func bounded(reason string) string {
+	if len(reason) <= maxReason {
+		return reason
+	}
+	return strings.ToValidUTF8(reason[:maxReason], "") // the last character may be cut
+}
 
 // Nack implements [queue.Queue]. Of the reason, 16 KiB are kept.
 func (q *Queue) Nack(ctx context.Context, lease queue.Lease, nack queue.Nack) error {

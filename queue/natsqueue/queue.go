@@ -22,7 +22,8 @@ type Options struct {
 	queue.Options
 
 	// Stream is the name of the stream, which is made if it does not exist, and
-	// the first token of its subjects. Empty means "TOKENRING-QUEUE".
+	// the first token of its subjects. One that drops messages by itself is refused.
+	// Empty means "TOKENRING-QUEUE".
 	Stream string
 
 	// Replicas is how many servers hold the stream when it is made: 1, 3 or 5.
