@@ -3,12 +3,11 @@ package queue
 import (
 	"context"
 	"errors"
-	"io"
+	"fmt"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
-
-	"github.com/tokenring-ai/tokenring-go/utility/text"
 )
 
 // settleTimeout bounds how long a worker tries to report an outcome to a queue
@@ -222,13 +221,12 @@ func (w *Worker) settle(ctx context.Context, d Delivery, err error, took time.Du
 // short keeps the beginning and the end of a reason, since an error may hold the
 // whole output of a command, and dead letters stay.
 func short(reason string) string {
-	const limit = 15 << 10
-	if len(reason) <= limit {
+	const half = 15 << 9
+	if len(reason) <= 2*half {
 		return reason
 	}
-	kept := text.NewHeadTail(limit)
-	_, _ = io.WriteString(kept, reason)
-	return kept.String()
+	text := fmt.Sprintf("%s\n[… %d bytes dropped …]\n%s", reason[:half], len(reason)-2*half, reason[len(reason)-half:])
+	return strings.ToValidUTF8(text, "") // the cut may be within a character
 }
 
 // decide asks the retry policy, which must not end the worker by a panic.
