@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
@@ -27,20 +28,43 @@ func (s *Service) writable(name string) (WritableProvider, error) {
 			return nil, err
 		}
 	}
-	protect := s.opts.Protect
-	if protect == nil {
-		protect = []string{".git"}
-	}
 	for _, candidate := range []string{name, real} {
 		for part := range strings.SplitSeq(candidate, "/") {
-			for _, p := range protect {
-				if sameEntry(part, p) {
-					return nil, &fs.PathError{Op: "write", Path: name, Err: fmt.Errorf("%s is %w", p, ErrProtected)}
-				}
+			if s.protects(part) {
+				return nil, &fs.PathError{Op: "write", Path: name, Err: fmt.Errorf("%s is %w", part, ErrProtected)}
 			}
 		}
 	}
 	return w, nil
+}
+
+// protects reports whether entries of this name must not be changed.
+func (s *Service) protects(part string) bool {
+	protect := s.opts.Protect
+	if protect == nil {
+		protect = []string{".git"}
+	}
+	return slices.ContainsFunc(protect, func(name string) bool { return sameEntry(part, name) })
+}
+
+// checkBelow refuses to remove a directory that contains what is protected.
+func (s *Service) checkBelow(ctx context.Context, p Provider, dir string) error {
+	list, err := p.ReadDir(ctx, dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		name := join(dir, e.Name())
+		if s.protects(e.Name()) {
+			return &fs.PathError{Op: "remove", Path: dir, Err: fmt.Errorf("%s is %w", name, ErrProtected)}
+		}
+		if e.IsDir() {
+			if err := s.checkBelow(ctx, p, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // WriteFile replaces or creates a file, atomically and with its parents. An
@@ -104,11 +128,17 @@ func (s *Service) Remove(ctx context.Context, name string) error {
 	})
 }
 
-// RemoveAll removes a file, or a directory with all it contains.
+// RemoveAll removes a file, or a directory with all it contains. A directory
+// that contains what Options.Protect names, such as a repository, stays.
 func (s *Service) RemoveAll(ctx context.Context, name string) error {
 	return s.change(ctx, "remove", name, 0, func(w WritableProvider, clean string) error {
 		if clean == "." {
 			return &fs.PathError{Op: "remove", Path: ".", Err: fmt.Errorf("the root is %w", ErrProtected)}
+		}
+		if info, err := w.Lstat(ctx, clean); err == nil && info.IsDir() {
+			if err := s.checkBelow(ctx, w, clean); err != nil {
+				return err
+			}
 		}
 		return w.RemoveAll(ctx, clean)
 	})
@@ -136,7 +166,8 @@ func (s *Service) Rename(ctx context.Context, oldName, newName string) error {
 	})
 }
 
-// Copy copies a file with its permission bits.
+// Copy copies a file. A new one gets the same permission bits, an existing one
+// keeps its own.
 func (s *Service) Copy(ctx context.Context, oldName, newName string) error {
 	return s.change(ctx, "copy", newName, 0, func(w WritableProvider, to string) error {
 		from, err := s.clean(oldName)

@@ -143,7 +143,7 @@ func TestAbsoluteNamesBelowTheRootAreAccepted(t *testing.T) {
 }
 
 func TestProtectedFilesAreNotChanged(t *testing.T) {
-	s := newTestService(t, Options{}, map[string]string{".git/config": "x", "sub/.git/hooks/": "", "inside.txt": ""})
+	s := newTestService(t, Options{}, map[string]string{".git/config": "x", "sub/.git/hooks/": "", "inside.txt": "", "outer/inner/.git/HEAD": "", "outer/inner/f": "", "plain/d/f": ""})
 	require.NoError(t, os.Symlink(".git", filepath.Join(rootOf(s), "innocent")))
 	for _, name := range []string{".git/config", ".git/hooks/pre-commit", ".GIT/config", "sub/.git/hooks/x", "innocent/config", "./x/../.git/config",
 		".g\u200cit/config", ".git./config", ".git /config", "GIT~1/config", ".git::$INDEX_ALLOCATION/config"} {
@@ -153,7 +153,14 @@ func TestProtectedFilesAreNotChanged(t *testing.T) {
 		assert.ErrorIs(t, s.Rename(t.Context(), "inside.txt", name), ErrProtected, name)
 	}
 	assert.ErrorIs(t, s.RemoveAll(t.Context(), "."), ErrProtected)
-	_, err := s.ReadFile(t.Context(), ".git/config")
+	err := s.RemoveAll(t.Context(), "outer")
+	assert.ErrorIs(t, err, ErrProtected, "a repository is not removed with what contains it")
+	assert.ErrorContains(t, err, "outer/inner/.git")
+	assert.FileExists(t, filepath.Join(rootOf(s), "outer/inner/.git/HEAD"))
+	require.NoError(t, s.Remove(t.Context(), "outer/inner/f"))
+	require.NoError(t, s.Rename(t.Context(), "outer", "moved"))
+	require.NoError(t, s.RemoveAll(t.Context(), "plain"))
+	_, err = s.ReadFile(t.Context(), ".git/config")
 	assert.NoError(t, err, "reading is harmless")
 }
 

@@ -70,9 +70,10 @@ type Options struct {
 	// 0 means DefaultMaxFileSize, negative means no bound.
 	MaxFileSize int64
 
-	// Protect are names of directories and files that must not be changed,
-	// wherever they lie; case does not count. Nil means {".git"}: a hook in
-	// there would run outside of any approval.
+	// Protect are names of directories and files that must not be changed or
+	// removed, wherever they lie; case does not count. Nil means {".git"}: a hook
+	// in there would run outside of any approval. A directory that contains one
+	// may be moved.
 	Protect []string
 
 	// Run bounds the run tool.
