@@ -21,8 +21,19 @@ func (s *Service) Help() string {
 }
 
 // Command runs one command line, such as "query main SELECT 1", and returns what
-// to show.
+// to show. It has no control characters but tabs and line breaks, whatever a
+// database holds.
 func (s *Service) Command(ctx context.Context, args string) (string, error) {
+	shown, err := s.command(ctx, args)
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, shown), err
+}
+
+func (s *Service) command(ctx context.Context, args string) (string, error) {
 	verb, rest := cutWord(strings.TrimSpace(args))
 	db, rest := s.cutProvider(rest)
 	switch verb {

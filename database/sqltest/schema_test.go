@@ -74,6 +74,10 @@ func TestSchemaAndPlan(t *testing.T) {
 				require.NoError(t, err, line)
 				assert.Contains(t, got, want, line)
 			}
+			text, err = s.Command(t.Context(), "query SELECT '\x1b[2J' AS \"\x1b]0;a\"")
+			require.NoError(t, err)
+			assert.Contains(t, text, "[2J")
+			assert.NotContains(t, text, "\x1b", "a terminal would obey it")
 		})
 	}
 }
