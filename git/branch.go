@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -184,6 +183,11 @@ func (s *Service) switchBranch(ctx context.Context, name string, create bool, po
 	if err := s.checkBranchName(ctx, name); err != nil {
 		return nil, err
 	}
+	if err := s.write.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer s.write.unlock()
+	defer s.branches.forget()
 	if policy == DirtyRefuse || policy == DirtySave {
 		st, err := s.Status(ctx, StatusOptions{})
 		if err != nil {
@@ -196,12 +200,15 @@ func (s *Service) switchBranch(ctx context.Context, name string, create bool, po
 			policy = DirtyCarry
 		}
 	}
-	if err := s.write.lock(ctx); err != nil {
+	if err := s.refuseUnfinished(ctx); err != nil {
 		return nil, err
 	}
-	defer s.write.unlock()
-	defer s.branches.forget()
-	if err := s.refuseUnfinished(ctx); err != nil {
+	before, err := s.currentBranch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	head, err := s.head(ctx)
+	if err != nil {
 		return nil, err
 	}
 	args := []string{"switch", "--quiet", "--no-guess", "--no-overwrite-ignore"}
@@ -212,72 +219,68 @@ func (s *Service) switchBranch(ctx context.Context, name string, create bool, po
 		if err != nil {
 			return nil, err
 		}
-		if head, err := s.head(ctx); err != nil {
-			return nil, err
-		} else if head != "" {
+		if head != "" {
 			if err := s.protectIgnored(ctx, "", head, target); err != nil {
 				return nil, err
 			}
 		}
 	}
+	if policy == DirtySave && head == "" {
+		return nil, ErrUnborn
+	}
 	var backup *Snapshot
-	if policy == DirtySave {
-		if head, err := s.head(ctx); err != nil {
-			return nil, err
-		} else if head == "" {
-			return nil, ErrUnborn
-		}
+	if policy == DirtySave || !create && head != "" {
 		saved, sc, err := s.save(ctx, "before switching to "+name, true)
-		if err != nil {
+		if err == nil {
+			sc.remove()
+			backup = &saved
+		} else if policy == DirtySave || ctx.Err() != nil { // else the backup is only for a switch that stops half way
 			return nil, err
 		}
-		sc.remove()
-		backup = &saved
-		if err := s.setAside(ctx, saved, saved.Head); err != nil {
-			if err = s.stopped(ctx, err, saved); errors.Is(err, ErrLocalChanges) {
-				return nil, err
+	}
+	if policy == DirtySave {
+		err = s.setAside(ctx, *backup, head)
+	}
+	if err == nil {
+		_, err = s.git(ctx, call{args: append(args, name), writes: true, env: s.reflogIdentity()})
+		err = s.switchEnded(ctx, before, name, inTheWay(err))
+	}
+	switch {
+	case backup == nil:
+		return nil, err
+	case err == nil || errors.Is(err, errSwitched):
+		if policy != DirtySave {
+			if ferr := s.forget(context.WithoutCancel(ctx), *backup); ferr != nil {
+				s.opts.Logger.WarnContext(ctx, "git: a backup stays", "repository", s.root, "error", ferr)
 			}
-			return backup, err
+			backup = nil
 		}
+		return backup, err
 	}
-	if _, err := s.git(ctx, call{args: append(args, name), writes: true, env: s.reflogIdentity()}); err != nil {
-		err = inTheWay(err)
-		if backup == nil {
-			return nil, err
-		}
-		ctx := context.WithoutCancel(ctx)
-		if back := s.comeBack(ctx, *backup, "failed switch to "+name); back != nil {
-			return backup, errors.Join(err, back)
-		}
-		return nil, errors.Join(err, s.forget(ctx, *backup))
+	clean, err := s.settle(ctx, nil, *backup, policy == DirtySave || !errors.Is(err, ErrLocalChanges), err)
+	if clean {
+		backup = nil
 	}
-	return backup, nil
+	return backup, err
 }
 
-// comeBack undoes what a call has changed since the backup, with HEAD where it was.
-// Somebody may have worked in the files meanwhile: then a snapshot keeps them.
-func (s *Service) comeBack(ctx context.Context, backup Snapshot, reason string) error {
-	lock, err := s.lockIndex(ctx)
-	if err != nil {
+var errSwitched = errors.New("the branch is checked out")
+
+// switchEnded finds out whether git has switched although it reports an error.
+func (s *Service) switchEnded(ctx context.Context, before, name string, err error) error {
+	if err == nil || before == name {
 		return err
 	}
-	defer lock.release()
-	now, sc, err := s.save(ctx, reason, false)
-	if err != nil {
+	after, cancel := aftermath(ctx)
+	defer cancel()
+	switch now, nerr := s.currentBranch(after); {
+	case nerr != nil || now != name:
 		return err
+	case ctx.Err() != nil:
+		return nil // the caller gave up when it was done
+	default:
+		return fmt.Errorf("%w, but %w: %w", errSwitched, ErrHook, err)
 	}
-	defer sc.remove()
-	if err := s.bringBack(ctx, lock, sc, now, backup, nil); err != nil {
-		return fmt.Errorf("bring back the state before (backup %s holds it): %w", backup.ID, err)
-	}
-	trees, err := s.line(ctx, "rev-parse", now.Commit+"^{tree}", backup.Head+"^{tree}", backup.Commit+"^{tree}")
-	if err != nil {
-		return err
-	}
-	if list := strings.Fields(trees); slices.Contains(list[1:], list[0]) {
-		return s.forget(ctx, now)
-	}
-	return nil
 }
 
 // deletedBranch begins the reason of a backup that DeleteBranch makes.

@@ -18,7 +18,9 @@
 //
 // No method discards uncommitted or untracked work without saving it first
 // under refs/tokenring/, from where [Service.RestoreSnapshot] and [Service.Undo]
-// bring it back. Files that git ignores are never removed or overwritten, except
+// bring it back. One that stops half way, because its context ends or git fails,
+// brings back what it has changed; what a person did in the files meanwhile is then
+// in a snapshot. Files that git ignores are never removed or overwritten, except
 // that [Service.RemoveWorktree] removes a directory with all that is in it.
 //
 // # How git runs

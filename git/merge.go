@@ -129,8 +129,10 @@ func (s *Service) merge(ctx context.Context, branch string, opts MergeOptions) (
 	}
 	sc.remove()
 	defer s.branches.forget()
-	after := context.WithoutCancel(ctx)
-	if err := s.runMerge(ctx, branch, theirs, opts); err != nil && !s.merged(after, ours, theirs) {
+	err = s.runMerge(ctx, branch, theirs, opts)
+	after, cancel := aftermath(ctx)
+	defer cancel()
+	if err != nil && !s.merged(after, ours, theirs) {
 		if back := s.unmerge(after, backup, ctx.Err() != nil); back != nil {
 			return Merge{Backup: &backup}, fmt.Errorf("%w; what it did could not be taken back (backup %s holds the state before): %w", err, backup.ID, back)
 		}
@@ -204,7 +206,7 @@ func (s *Service) unmerge(ctx context.Context, backup Snapshot, interrupted bool
 	for _, name := range []string{"MERGE_MSG", "MERGE_MODE", "AUTO_MERGE"} {
 		_ = os.Remove(filepath.Join(s.gitDir, name))
 	}
-	return s.comeBack(ctx, backup, "interrupted merge")
+	return s.comeBack(ctx, nil, backup)
 }
 
 // mergedTree makes the merge in memory and returns its tree, or a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -42,11 +43,11 @@ func (s *Service) RestoreSnapshot(ctx context.Context, id string, paths ...strin
 	}
 	defer sc.remove()
 	if err := s.bringBack(ctx, lock, sc, now, snap, paths); err != nil {
-		err = fmt.Errorf("git: restore snapshot %s: %w", id, s.stopped(ctx, err, now))
-		if errors.Is(err, ErrLocalChanges) {
-			return Snapshot{}, err
+		clean, err := s.settle(ctx, lock, now, !errors.Is(err, ErrLocalChanges), err)
+		if clean {
+			now = Snapshot{}
 		}
-		return now, err
+		return now, fmt.Errorf("git: restore snapshot %s: %w", id, err)
 	}
 	return now, nil
 }
@@ -61,6 +62,18 @@ func (s *Service) bringBack(ctx context.Context, lock *indexLock, sc *scratch, n
 			return err
 		}
 	}
+	if err := s.bringFiles(ctx, sc, now, tree); err != nil {
+		return err
+	}
+	if len(paths) > 0 || target.Head != now.Head {
+		return nil
+	}
+	return s.bringIndex(ctx, lock, sc, target)
+}
+
+// bringFiles changes the files from those of now, which sc holds, to those of a
+// tree.
+func (s *Service) bringFiles(ctx context.Context, sc *scratch, now Snapshot, tree string) error {
 	// A merge of two trees touches only what differs between them, keeps the
 	// file times of the rest, and refuses to overwrite what sc does not know.
 	if err := s.protectIgnored(ctx, sc.path, now.Commit+"^{tree}", tree); err != nil {
@@ -70,10 +83,12 @@ func (s *Service) bringBack(ctx context.Context, lock *indexLock, sc *scratch, n
 	if _, err := s.git(ctx, c); err != nil {
 		return inTheWay(err)
 	}
-	if len(paths) > 0 || target.Head != now.Head {
-		return nil
-	}
-	c.args = []string{"read-tree", "-m", target.Index + "^{tree}"}
+	return nil
+}
+
+// bringIndex makes the index that of target. sc holds the files.
+func (s *Service) bringIndex(ctx context.Context, lock *indexLock, sc *scratch, target Snapshot) error {
+	c := call{args: []string{"read-tree", "-m", target.Index + "^{tree}"}, index: sc.path, writes: true, noHooks: true}
 	if _, err := s.git(ctx, c); err != nil {
 		return fmt.Errorf("restore the index: %w", err)
 	}
@@ -82,8 +97,7 @@ func (s *Service) bringBack(ctx context.Context, lock *indexLock, sc *scratch, n
 
 // partialTree is the tree of now with the paths taken from target.
 func (s *Service) partialTree(ctx context.Context, sc *scratch, now, target Snapshot, paths []string) (string, error) {
-	args := append([]string{"diff-tree", "-r", "-z", "--no-renames", "--no-abbrev", now.Commit + "^{tree}", target.Commit + "^{tree}", "--"}, paths...)
-	out, err := s.git(ctx, call{args: args})
+	out, err := s.git(ctx, call{args: []string{"diff-tree", "-r", "-z", "--no-renames", "--no-abbrev", now.Commit + "^{tree}", target.Commit + "^{tree}"}})
 	if err != nil {
 		return "", err
 	}
@@ -91,6 +105,8 @@ func (s *Service) partialTree(ctx context.Context, sc *scratch, now, target Snap
 	if err != nil {
 		return "", err
 	}
+	wanted := below(paths)
+	files = slices.DeleteFunc(files, func(f FileDiff) bool { return !wanted(f.Path) })
 	if len(files) == 0 {
 		return now.Commit + "^{tree}", nil
 	}

@@ -100,23 +100,15 @@ func (s *Service) takeBack(ctx context.Context, opts RollbackOptions) (Rollback,
 	} else if errors.Is(err, ErrLocalChanges) {
 		err = fmt.Errorf("%w: commit them, or set SetAside to keep them in the backup only", err)
 	}
+	r.Backup = backup
 	if err != nil {
-		if err = s.stopped(ctx, err, backup); errors.Is(err, ErrLocalChanges) {
+		clean, err := s.settle(ctx, nil, backup, !errors.Is(err, ErrLocalChanges), err)
+		if clean {
 			return Rollback{}, err
 		}
+		return r, err
 	}
-	r.Backup = backup
-	return r, err
-}
-
-// stopped is the error of a call that failed after it had made a backup. When work
-// was in the way nothing was changed, and the backup would only be in the way of
-// Undo.
-func (s *Service) stopped(ctx context.Context, err error, backup Snapshot) error {
-	if errors.Is(err, ErrLocalChanges) {
-		return errors.Join(err, s.forget(context.WithoutCancel(ctx), backup))
-	}
-	return fmt.Errorf("%w (backup %s holds the state before)", err, backup.ID)
+	return r, nil
 }
 
 // planRollback finds the target and the commits in between.
@@ -205,9 +197,9 @@ func (s *Service) refusePushed(ctx context.Context, rev, what string) error {
 
 // moveHead moves HEAD, its branch, the index and the files from one commit to
 // another, carrying uncommitted changes along as git checkout does. It fails
-// with ErrLocalChanges, and without any change, when these are in the way.
+// with ErrLocalChanges, and without any change, when these are in the way. After
+// other errors, settle brings the files back.
 func (s *Service) moveHead(ctx context.Context, from, to, why string) error {
-	c := call{args: []string{"read-tree", "-m", "-u", from, to}, writes: true, noHooks: true}
 	// Files whose times changed but not their content must not look changed. With
 	// -q git would not say that the index is locked.
 	if _, err := s.git(ctx, call{args: []string{"update-index", "--refresh"}, writes: true, noHooks: true}); err != nil && exitCode(err) != 1 {
@@ -216,16 +208,25 @@ func (s *Service) moveHead(ctx context.Context, from, to, why string) error {
 	if err := s.protectIgnored(ctx, "", from, to); err != nil {
 		return err
 	}
-	if _, err := s.git(ctx, c); err != nil {
+	if _, err := s.git(ctx, call{args: []string{"read-tree", "-m", "-u", from, to}, writes: true, noHooks: true}); err != nil {
 		return inTheWay(err)
 	}
 	defer s.branches.forget()
-	if _, err := s.git(ctx, call{args: []string{"update-ref", "-m", "tokenring: " + why, "HEAD", to, from}, writes: true, env: s.reflogIdentity()}); err != nil {
-		c.args = []string{"read-tree", "-m", "-u", to, from}
-		_, undo := s.git(context.WithoutCancel(ctx), c)
-		return errors.Join(err, undo)
+	return s.updateHead(ctx, why, from, to)
+}
+
+// updateHead moves HEAD and its branch, and nothing else.
+func (s *Service) updateHead(ctx context.Context, why, from, to string) error {
+	_, err := s.git(ctx, call{args: []string{"update-ref", "-m", "tokenring: " + why, "HEAD", to, from}, writes: true, env: s.reflogIdentity()})
+	if err == nil {
+		return nil
 	}
-	return nil
+	ctx, cancel := aftermath(ctx)
+	defer cancel()
+	if head, herr := s.head(ctx); herr == nil && head == to {
+		return nil // the caller gave up when it was done
+	}
+	return err
 }
 
 // setAside makes the working tree equal the commit, after backup has saved all
@@ -254,10 +255,8 @@ func (s *Service) setAside(ctx context.Context, backup Snapshot, to string) erro
 		return inTheWay(err)
 	}
 	defer s.branches.forget()
-	if _, err = s.git(ctx, call{args: []string{"update-ref", "-m", "tokenring: rollback", "HEAD", to, backup.Head}, writes: true, env: s.reflogIdentity()}); err != nil {
-		c.args = []string{"read-tree", "-m", "-u", to, backup.Commit + "^{tree}"}
-		_, undo := s.git(context.WithoutCancel(ctx), c)
-		return errors.Join(err, undo)
+	if err := s.updateHead(ctx, "rollback", backup.Head, to); err != nil {
+		return err
 	}
 	return lock.install(sc)
 }
@@ -339,8 +338,8 @@ func (s *Service) undo(ctx context.Context, target Snapshot) (Snapshot, error) {
 	}
 	defer sc.remove()
 	if target.Head != now.Head {
-		if _, err := s.git(ctx, call{args: []string{"update-ref", "-m", "tokenring: undo", "HEAD", target.Head, now.Head}, writes: true, env: s.reflogIdentity()}); err != nil {
-			return now, err
+		if err := s.updateHead(ctx, "undo", now.Head, target.Head); err != nil {
+			return Snapshot{}, errors.Join(err, s.forget(context.WithoutCancel(ctx), now))
 		}
 		s.branches.forget()
 	}
@@ -348,12 +347,10 @@ func (s *Service) undo(ctx context.Context, target Snapshot) (Snapshot, error) {
 	moved.Head = target.Head
 	if err := s.bringBack(ctx, lock, sc, moved, target, nil); err != nil {
 		if target.Head != now.Head {
-			_, back := s.git(context.WithoutCancel(ctx), call{args: []string{"update-ref", "-m", "tokenring: undo failed", "HEAD", now.Head, target.Head}, writes: true, env: s.reflogIdentity()})
-			if back != nil {
-				return now, fmt.Errorf("%w; HEAD could not be moved back: %w (backup %s holds the state before)", err, back, now.ID)
-			}
+			err = errors.Join(err, s.updateHead(context.WithoutCancel(ctx), "undo failed", target.Head, now.Head))
 		}
-		if err = s.stopped(ctx, err, now); errors.Is(err, ErrLocalChanges) {
+		clean, err := s.settle(ctx, lock, now, !errors.Is(err, ErrLocalChanges), err)
+		if clean {
 			return Snapshot{}, err
 		}
 		return now, err
