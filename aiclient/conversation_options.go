@@ -25,7 +25,8 @@ const (
 // ConversationOptions configure a [Conversation]. The zero value is a plain
 // chat without tools. Functions are called one at a time, in a goroutine of the
 // turn, unless they say otherwise. A panic in one goes on in the method that
-// started the turn.
+// started the turn, but one in Approve denies the call, and one in BeforeTool or
+// AfterTool is the call's failure.
 type ConversationOptions struct {
 	// System is the system prompt.
 	System string

@@ -200,14 +200,14 @@ func TestAvailability(t *testing.T) {
 	})
 }
 
-// TestNamesWithoutAVersion checks that a model is online under a name that its
-// provider lists with a version only.
 func TestFirstOfNothing(t *testing.T) {
 	var r aiclient.ChatRegistry
 	_, err := r.First(t.Context())
 	require.EqualError(t, err, "no names of models are given")
 }
 
+// TestNamesWithoutAVersion checks that a model is online under a name that its
+// provider lists with a version only.
 func TestNamesWithoutAVersion(t *testing.T) {
 	var r aiclient.Registry[client]
 	defer func() { require.NoError(t, r.Close(context.Background())) }()

@@ -145,12 +145,18 @@ func (m *imageModel) gemini(ctx context.Context, req *aiclient.ImageRequest) (*a
 	}
 	chatRequest := &aiclient.Request{Messages: []aiclient.Message{user}, Seed: req.Seed,
 		Options: map[string]json.RawMessage{m.provider.name: options}}
-	out := &aiclient.ImageResponse{}
+	out := &aiclient.ImageResponse{Warnings: m.unheeded(req)}
+	why := ""
 	for range max(req.Count, 1) {
 		resp, err := m.provider.Chat(m.model).Generate(ctx, chatRequest)
-		if err != nil {
+		if err != nil && (len(out.Images) == 0 || ctx.Err() != nil) {
 			return nil, err
 		}
+		if err != nil { // what has come is paid for
+			why = ": " + err.Error()
+			break
+		}
+		before := len(out.Images)
 		for _, p := range resp.Message.Parts {
 			if p.Kind == aiclient.KindFile {
 				out.Images = append(out.Images, *p.File)
@@ -161,8 +167,35 @@ func (m *imageModel) gemini(ctx context.Context, req *aiclient.ImageRequest) (*a
 			return nil, &aiclient.APIError{Provider: m.provider.name, Model: m.model, Class: aiclient.ClassContentFilter,
 				Message: "the answer has no image: " + resp.Text()}
 		}
+		if len(out.Images) == before {
+			why = ": " + resp.Text()
+		}
 	}
+	out.Warnings = append(out.Warnings, missing(req, out, why)...)
 	return out, nil
+}
+
+// unheeded says which settings the models do not have.
+func (m *imageModel) unheeded(req *aiclient.ImageRequest) []string {
+	var warnings []string
+	for _, setting := range [][2]string{
+		{req.Size, "takes an aspect ratio, not a size"},
+		{req.Quality, "has no setting for the quality of images"},
+		{req.Format, "has no setting for the format of images"},
+	} {
+		if setting[0] != "" {
+			warnings = append(warnings, m.provider.name+" "+setting[1])
+		}
+	}
+	return warnings
+}
+
+// missing says that fewer images came than were asked for, and why.
+func missing(req *aiclient.ImageRequest, out *aiclient.ImageResponse, why string) []string {
+	if len(out.Images) >= req.Count {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d of %d images came%s", len(out.Images), req.Count, why)}
 }
 
 func (m *imageModel) imagen(ctx context.Context, req *aiclient.ImageRequest) (*aiclient.ImageResponse, error) {
@@ -170,12 +203,9 @@ func (m *imageModel) imagen(ctx context.Context, req *aiclient.ImageRequest) (*a
 	if err := m.provider.ready(m.model); err != nil {
 		return nil, err
 	}
-	out := &aiclient.ImageResponse{}
+	out := &aiclient.ImageResponse{Warnings: m.unheeded(req)}
 	if len(req.Images) > 0 {
 		return nil, client.Refuse(m.model, fmt.Errorf("%s makes images from words only", m.model))
-	}
-	if req.Size != "" {
-		out.Warnings = append(out.Warnings, m.provider.name+" takes an aspect ratio, not a size")
 	}
 	parameters := map[string]any{"sampleCount": max(req.Count, 1)}
 	if req.AspectRatio != "" {
@@ -235,5 +265,6 @@ func (m *imageModel) imagen(ctx context.Context, req *aiclient.ImageRequest) (*a
 		}
 		return nil, client.Missing(m.model, header, "images")
 	}
+	out.Warnings = append(out.Warnings, missing(req, out, "")...)
 	return out, nil
 }

@@ -54,3 +54,39 @@ func TestGeminiImages(t *testing.T) {
 	assert.Equal(t, []aiclient.File{{MediaType: "image/png", Data: []byte("\x89PN")}}, resp.Images)
 	assert.EqualValues(t, 7, resp.Usage.Output)
 }
+
+// TestImageWarnings asks for more than the models heed.
+func TestImageWarnings(t *testing.T) {
+	n := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		image := `{"inlineData":{"mimeType":"image/png","data":"iVBO"}}`
+		switch n++; n {
+		case 2:
+			image = `{"text":"one is enough"}`
+		case 4:
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, `{"candidates":[{"content":{"parts":[`+image+`]},"finishReason":"STOP"}],"predictions":[{"mimeType":"image/png","bytesBase64Encoded":"iVBO"}]}`)
+	}))
+	t.Cleanup(server.Close)
+	p := google.New(google.Options{BaseURL: server.URL, APIKey: "k", HTTPClient: newClient(t)})
+	req := &aiclient.ImageRequest{Prompt: "a cat", Count: 2, Size: "1x1", Quality: "high", Format: "webp"}
+	heeds := []string{"google takes an aspect ratio, not a size", "google has no setting for the quality of images", "google has no setting for the format of images"}
+	for model, want := range map[string][]string{
+		"imagen-4":     append(heeds[:3:3], "1 of 2 images came"),
+		"gemini-image": append(heeds[:3:3], "1 of 2 images came: one is enough"),
+	} {
+		n = 0
+		resp, err := p.Image(model).GenerateImages(t.Context(), req)
+		require.NoError(t, err)
+		assert.Len(t, resp.Images, 1)
+		assert.Equal(t, want, resp.Warnings)
+	}
+	n = 2 // the second request is the fourth
+	resp, err := p.Image("gemini-image").GenerateImages(t.Context(), &aiclient.ImageRequest{Prompt: "a cat", Count: 2})
+	require.NoError(t, err)
+	assert.Len(t, resp.Images, 1, "what has come is not lost")
+	require.Len(t, resp.Warnings, 1)
+	assert.Contains(t, resp.Warnings[0], "1 of 2 images came: google:gemini-image: overloaded")
+}

@@ -3,6 +3,9 @@ package openai
 import (
 	"crypto/rand"
 	"encoding/json"
+	"mime"
+	"net/url"
+	"path"
 	"slices"
 	"strings"
 
@@ -292,7 +295,7 @@ func (d *decoder) readImage(s *jsonscan.Scanner) {
 				s.Skip()
 				continue
 			}
-			if file, ok := fileOf(s.Text()); ok {
+			if file, ok := imageOf(s.Text()); ok {
 				d.parts = append(d.parts, aiclient.Part{Kind: aiclient.KindFile, File: &file})
 			}
 		}
@@ -371,10 +374,17 @@ func (d *decoder) end(yield func(aiclient.Part, error) bool) bool {
 	return yield(aiclient.Part{Kind: aiclient.KindFinish, Finish: &finish}, nil)
 }
 
-// fileOf returns the file that a URL, often a data: URL, stands for.
-func fileOf(url string) (aiclient.File, bool) {
-	if !strings.HasPrefix(url, "data:") {
-		return aiclient.File{URL: url}, url != ""
+// imageOf returns the image that a URL, often a data: URL, stands for. One whose
+// name does not tell its type counts as PNG: a file without a type is of no use.
+func imageOf(address string) (aiclient.File, bool) {
+	if strings.HasPrefix(address, "data:") {
+		return dataFile(address)
 	}
-	return dataFile(url)
+	file := aiclient.File{URL: address, MediaType: "image/png"}
+	if u, err := url.Parse(address); err == nil {
+		if kind := mime.TypeByExtension(path.Ext(u.Path)); strings.HasPrefix(kind, "image/") {
+			file.MediaType = kind
+		}
+	}
+	return file, address != ""
 }

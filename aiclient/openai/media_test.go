@@ -170,3 +170,16 @@ func TestMediaErrors(t *testing.T) {
 		assert.Equal(t, class, aiclient.ClassOf(err), "%s: %v", body, err)
 	}
 }
+
+// TestImagesOfResponses reads an image that the Responses API made, whose type
+// only its bytes tell.
+func TestImagesOfResponses(t *testing.T) {
+	for want, data := range map[string]string{"image/png": "\x89PNG\r\n\x1a\n", "image/webp": "RIFF\x00\x00\x00\x00WEBPVP8 ", "image/jpeg": "\xff\xd8\xff"} {
+		p := mediaProvider(t, func(w http.ResponseWriter, r *http.Request) {
+			_, _ = fmt.Fprintf(w, `{"id":"r","status":"completed","output":[{"type":"image_generation_call","result":%q}]}`, base64.StdEncoding.EncodeToString([]byte(data)))
+		})
+		resp, err := p.Responses("gpt-5").Generate(t.Context(), &aiclient.Request{Messages: []aiclient.Message{aiclient.User("a cat")}})
+		require.NoError(t, err)
+		assert.Equal(t, aiclient.File{MediaType: want, Data: []byte(data)}, *resp.Message.Parts[0].File)
+	}
+}

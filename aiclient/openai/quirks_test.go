@@ -109,6 +109,13 @@ func TestWhatServicesAdd(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, aiclient.File{MediaType: "image/png", Data: []byte("\x89PN")}, *resp.Message.Parts[0].File)
 	})
+	t.Run("images by URL", func(t *testing.T) {
+		for url, want := range map[string]string{"https://x.example/a.webp?q=1": "image/webp", "https://x.example/a": "image/png", "https://x.example/a.html": "image/png"} {
+			resp, err := streamed(t, delta(`{"images":[{"image_url":{"url":"`+url+`"}}]}`), finish("stop"), "[DONE]")
+			require.NoError(t, err)
+			assert.Equal(t, aiclient.File{MediaType: want, URL: url}, *resp.Message.Parts[0].File, "a file without a type is in no history")
+		}
+	})
 	t.Run("usage of DeepSeek and xAI", func(t *testing.T) {
 		resp, err := streamed(t, delta(`{"content":"x"}`), finish("stop"), `{"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,"prompt_cache_hit_tokens":4}}`, "[DONE]")
 		require.NoError(t, err)

@@ -3,7 +3,9 @@ package openai
 import (
 	"encoding/base64"
 	"encoding/json"
+	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/tokenring-ai/tokenring-go/aiclient"
 	"github.com/tokenring-ai/tokenring-go/aiclient/internal/jsonscan"
@@ -295,7 +297,11 @@ func (d *responsesDecoder) item(raw []byte, index int32) {
 		d.parts = append(d.parts, aiclient.Part{Kind: aiclient.KindToolCall, Index: index, Call: &call})
 	case "image_generation_call":
 		if image, err := base64.StdEncoding.DecodeString(result); err == nil && len(image) > 0 {
-			d.parts = append(d.parts, aiclient.Image("image/png", image))
+			kind := http.DetectContentType(image)
+			if !strings.HasPrefix(kind, "image/") {
+				kind = "image/png"
+			}
+			d.parts = append(d.parts, aiclient.Image(kind, image))
 		}
 	default:
 		p := aiclient.Part{Kind: aiclient.KindOpaque}
