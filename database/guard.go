@@ -33,6 +33,7 @@ type checked struct {
 	plain bool
 
 	inserts bool // it is INSERT or REPLACE
+	counts  bool // it changes rows, as CREATE does not
 	returns bool // it has RETURNING, so that it may have rows
 }
 
@@ -92,6 +93,7 @@ func (d Dialect) check(sql string, write bool) (checked, error) {
 		}
 		verb := first(tokens)
 		st.inserts = st.inserts || verb == "INSERT" || verb == "REPLACE"
+		st.counts = st.counts || verb == "WITH" || slices.Contains(dmlWords, verb)
 		st.returns = st.returns || slices.ContainsFunc(tokens, func(t token) bool { return t.text == "RETURNING" })
 	}
 	return st, nil

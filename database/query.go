@@ -227,7 +227,8 @@ func (s *Service) writing(ctx context.Context, p *Provider, st checked, args []a
 		if err != nil {
 			return nil, err
 		}
-		if result.Affected, err = done.RowsAffected(); err != nil {
+		result.Affected, err = done.RowsAffected()
+		if err != nil || !st.counts && (p.Dialect == SQLite || result.Affected == 0) { // there it is an earlier statement's
 			result.Affected = -1
 		}
 		if id, err := done.LastInsertId(); err == nil && st.inserts { // otherwise it is an earlier one's

@@ -70,6 +70,9 @@ func resultText(r *Result, err error) (tool.Result, error) {
 	if err != nil {
 		return tool.Result{}, err
 	}
+	if len(r.Columns) == 0 {
+		return tool.Text(r.String()), nil
+	}
 	data, err := json.Marshal(r)
 	if err != nil {
 		return tool.Result{}, err

@@ -38,7 +38,8 @@ type Result struct {
 	// means that they are complete.
 	Truncated string
 
-	// Affected is the number of rows that a write changed, -1 if unknown.
+	// Affected is the number of rows that a write changed, -1 if unknown, as of a
+	// definition.
 	Affected int64
 
 	// LastInsertID is the ID of an inserted row where the database tells.

@@ -57,8 +57,12 @@ func TestWrites(t *testing.T) {
 			require.NoError(t, err)
 			assert.EqualValues(t, 2, r.Affected, "the word is no clause here")
 			assert.Zero(t, r.LastInsertID, "nothing was inserted")
-			_, err = s.Execute(t.Context(), "", "CREATE INDEX by_id ON t (id)")
+			r, err = s.Execute(t.Context(), "", "CREATE INDEX by_id ON t (id)")
 			require.NoError(t, err)
+			assert.Equal(t, "done", r.String(), "it changed no rows, whatever the statement before it did")
+			r, err = s.Execute(t.Context(), "", "DELETE FROM t WHERE id < 0")
+			require.NoError(t, err)
+			assert.Equal(t, "0 rows changed", r.String())
 
 			_, err = s.Execute(t.Context(), "", "DELETE FROM t WHERE name = 'no'")
 			require.ErrorIs(t, err, database.ErrNotApproved)
@@ -80,7 +84,7 @@ func TestWrites(t *testing.T) {
 			require.Error(t, err)
 			assert.EqualValues(t, 5, count())
 			st := s.Stats()
-			assert.EqualValues(t, 5, st.Writes)
+			assert.EqualValues(t, 6, st.Writes)
 			assert.EqualValues(t, 1, st.CacheHits)
 		})
 	}
