@@ -3,6 +3,7 @@ package filesystem
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -145,5 +146,31 @@ func TestExcludesFile(t *testing.T) {
 			want := strings.FieldsFunc(git(dir, "", "ls-files", "-co", "--exclude-standard", "-z"), func(r rune) bool { return r == 0 })
 			assert.Equal(t, want, walked(t, s, WalkOptions{}))
 		})
+	}
+}
+
+// Each way to say core.ignoreCase is compared with what git makes of it.
+func TestIgnoreCaseSetting(t *testing.T) {
+	git := needGit(t)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "config")
+	for _, line := range []string{"ignoreCase", "ignorecase =", "ignorecase = true", "IGNORECASE = TRUE", "ignorecase = Yes ; comment", "ignorecase = on",
+		"ignorecase = 2", "ignorecase = -1", "ignorecase = 0", "ignorecase = no", "ignorecase = \"False\""} {
+		require.NoError(t, os.WriteFile(file, []byte("[core]\n"+line+"\n"), 0o644))
+		var settings gitSettings
+		settings.read(newHostFiles(), file, 0)
+		assert.Equal(t, strings.TrimSpace(git(dir, "", "config", "-f", file, "--type=bool", "core.ignorecase")), strconv.FormatBool(settings.ignoreCase), line)
+	}
+}
+
+// A file that is dated to whole seconds can change twice in one.
+func TestCoarseTimesSettleLater(t *testing.T) {
+	changed := time.Unix(1_700_000_000, 0)
+	for _, c := range []struct {
+		part, age time.Duration
+		want      bool
+	}{{0, time.Second, false}, {0, 3 * time.Second, true}, {1, 50 * time.Millisecond, false}, {1, time.Second, true}} {
+		stamp := fileStamp{MTime: changed.Add(c.part).UnixNano()}
+		assert.Equal(t, c.want, stamp.settledAt(changed.Add(c.age)), "%+v", c)
 	}
 }

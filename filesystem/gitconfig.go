@@ -52,11 +52,21 @@ func (s *gitSettings) read(files *hostFiles, file string, depth int) {
 		case "core.excludesfile":
 			s.excludesFile = value
 		case "core.ignorecase":
-			s.ignoreCase = value == "" || value == "true" || value == "yes" || value == "on" || value == "1"
+			s.ignoreCase = gitBool(value)
 		case "include.path":
 			s.read(files, absIn(filepath.Dir(file), value), depth+1)
 		}
 	}
+}
+
+// gitBool reads a boolean as git does: a word in either case, or a number.
+func gitBool(value string) bool {
+	switch strings.ToLower(value) {
+	case "true", "yes", "on":
+		return true
+	}
+	n, err := strconv.Atoi(value)
+	return err == nil && n != 0
 }
 
 const includeIf = `includeif "`

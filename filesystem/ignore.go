@@ -274,7 +274,7 @@ func (t *tree) chainTo(ctx context.Context, name string, isDir bool) (chain *rul
 		return nil, false, err
 	}
 	defer func() { node.close() }()
-	chain = t.topRules()
+	chain = t.topRules(ctx)
 	for at := 0; ; {
 		dir := path.Clean(name[:at])
 		if node != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // A file is written beside its target and then renamed. When the process dies in
@@ -58,6 +59,10 @@ func abandoned(name string) bool {
 	return errors.Is(process.Signal(syscall.Signal(0)), os.ErrProcessDone)
 }
 
+// maxWriting is for how long a file of another process may be in the making: that
+// there is no such process proves nothing where containers share a directory.
+const maxWriting = 5 * time.Minute
+
 // leftovers remembers the directories that were cleared of half-written files.
 type leftovers struct {
 	mu      sync.Mutex
@@ -84,7 +89,10 @@ func (c *leftovers) clear(root *os.Root, dir string) {
 		return
 	}
 	for _, entry := range entries {
-		if entry.Type().IsRegular() && abandoned(entry.Name()) {
+		if !entry.Type().IsRegular() || !abandoned(entry.Name()) {
+			continue
+		}
+		if info, err := entry.Info(); err == nil && time.Since(info.ModTime()) > maxWriting {
 			_ = root.Remove(join(dir, entry.Name()))
 		}
 	}

@@ -5,7 +5,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -22,6 +24,7 @@ func TestHalfWrittenFilesOfDeadProcessesAreRemoved(t *testing.T) {
 	kept := map[string]bool{
 		".tokenring-" + dead + "-AAAAAAAA-B.tmp":               false,
 		".tokenring-" + own + "-AAAAAAAA-B.tmp":                false, // an earlier process of the same ID
+		".tokenring-" + own + "-AAAAAAAA-new.tmp":              true,  // or one with that ID in another container
 		".tokenring-" + own + "-" + lifeToken() + "-B.tmp":     true,
 		".tokenring-" + alive + "-AAAAAAAA-B.tmp":              true,
 		".tokenring-" + dead + "-AAAAAAAA-B.txt":               true,
@@ -37,6 +40,9 @@ func TestHalfWrittenFilesOfDeadProcessesAreRemoved(t *testing.T) {
 		full := filepath.Join(dir, name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(full), 0o755))
 		require.NoError(t, os.WriteFile(full, nil, 0o644))
+		if age := time.Now().Add(-time.Hour); !strings.HasSuffix(name, "-new.tmp") {
+			require.NoError(t, os.Chtimes(full, age, age))
+		}
 	}
 	local, err := NewLocal(dir)
 	require.NoError(t, err)

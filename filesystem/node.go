@@ -84,10 +84,18 @@ func (s fileStamp) valid() bool { return s.MTime != 0 }
 // the clock's granularity a file can change without a new stamp.
 const settled = 100 * time.Millisecond
 
+// settledCoarse is settled where files are dated to whole seconds, or to every
+// other as FAT does it.
+const settledCoarse = 2100 * time.Millisecond
+
 // settledAt reports whether the last change was so old, when the file was looked
 // at, that another one would show.
 func (s fileStamp) settledAt(t time.Time) bool {
-	return t.UnixNano()-max(s.MTime, s.CTime) >= int64(settled)
+	latest, age := max(s.MTime, s.CTime), settled
+	if latest%int64(time.Second) == 0 {
+		age = settledCoarse
+	}
+	return t.UnixNano()-latest >= int64(age)
 }
 
 func stampOf(info fs.FileInfo) fileStamp {

@@ -243,7 +243,7 @@ func TestRefuseDangerous(t *testing.T) {
 }
 
 func TestCommand(t *testing.T) {
-	s := newTestService(t, Options{}, map[string]string{"a.txt": "hello\n", "b.txt": "world\n"})
+	s := newTestService(t, Options{}, map[string]string{"a.txt": "hello\n", "b.txt": "world\n", "sub/deep.txt": "deep\n"})
 	for _, c := range []struct{ line, want, fails string }{
 		{"", "/file list", ""},
 		{"list", "no files are selected", ""},
@@ -258,6 +258,7 @@ func TestCommand(t *testing.T) {
 		{"changed", "nothing changed", ""},
 		{"select", "", "give one path"},
 		{"select nope", "", "nope"},
+		{"select a.txt deep.txt", "", "files of that name are: sub/deep.txt"},
 		{"show ../x", "", "above the root"},
 		{"nonsense", "", "unknown command"},
 	} {

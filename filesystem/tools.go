@@ -88,6 +88,9 @@ func (s *Service) suggest(ctx context.Context, name string, err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	if missing, ok := errors.AsType[*fs.PathError](err); ok {
+		name = missing.Path // of several
+	}
 	base := strings.ToLower(name[strings.LastIndexByte(name, '/')+1:])
 	var near []string
 	seen := 0

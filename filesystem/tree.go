@@ -46,7 +46,7 @@ type hosted interface{ Dir() string }
 
 // topRules returns what holds in the root because of what lies above it. It is
 // read again when one of the files that it comes from has changed.
-func (t *tree) topRules() *ruleChain {
+func (t *tree) topRules(ctx context.Context) *ruleChain {
 	if t.ignore.opts.NoGit {
 		return nil
 	}
@@ -60,7 +60,7 @@ func (t *tree) topRules() *ruleChain {
 		return t.outerRule
 	}
 	t.outerRule = nil
-	if node, err := t.openRoot(context.Background()); err == nil {
+	if node, err := t.openRoot(ctx); err == nil {
 		defer node.close()
 		if node.probe()&hasGit != 0 {
 			if repo := t.ignore.nestedRepo(node); repo != nil {
