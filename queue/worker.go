@@ -228,7 +228,7 @@ func newPacer(rate float64) pacer {
 	if rate <= 0 {
 		return pacer{}
 	}
-	p := pacer{gap: time.Duration(float64(time.Second) / rate), turn: make(chan struct{}, 1)}
+	p := pacer{gap: time.Duration(min(float64(time.Second)/rate, float64(forever))), turn: make(chan struct{}, 1)}
 	p.turn <- struct{}{}
 	return p
 }

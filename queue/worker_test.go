@@ -341,3 +341,17 @@ func TestWorkerRate(t *testing.T) {
 		require.NoError(t, <-done)
 	})
 }
+
+// TestWorkerRateOfAlmostNever has a rate whose pause no duration holds.
+func TestWorkerRateOfAlmostNever(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := queue.NewMemory(queue.Options{})
+		_, err := q.Enqueue(t.Context(), make([]queue.Item, 5)...)
+		require.NoError(t, err)
+		w := queue.NewWorker(q, func(context.Context, queue.Item) error { return nil }, queue.WorkerOptions{Rate: 1e-12})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		require.NoError(t, w.Run(ctx))
+		assert.EqualValues(t, 1, q.Stats().Acked)
+	})
+}
