@@ -79,7 +79,7 @@ func (t *txn) enqueue(items []queue.Item) ([]string, error) {
 		}
 		fresh++
 	}
-	if over := t.s.len() + fresh - opts.Capacity; opts.Capacity > 0 && over > 0 {
+	if over := t.s.len() + fresh - opts.Capacity; opts.Capacity > 0 && over > 0 && fresh > 0 {
 		if opts.Overflow != queue.DropOldest || fresh > opts.Capacity-t.s.n[leased] {
 			return nil, &queue.FullError{Items: fresh, Len: t.s.len(), Capacity: opts.Capacity}
 		}

@@ -166,7 +166,8 @@ func config(opts *Options) jetstream.StreamConfig {
 // Connect is [Open] on a connection of its own, to one of the servers in a list
 // of URLs separated by commas. It is made again whenever it breaks.
 func Connect(ctx context.Context, urls string, opts Options) (*Queue, error) {
-	nc, err := nats.Connect(urls, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.Name("queue"), logErrors(&opts))
+	nc, err := nats.Connect(urls, nats.Name("queue"), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond),
+		nats.IgnoreAuthErrorAbort(), logErrors(&opts))
 	if err != nil {
 		if bad, ok := errors.AsType[*url.Error](err); ok {
 			err = bad.Err

@@ -2,6 +2,7 @@ package natsqueue_test
 
 import (
 	"context"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -113,4 +114,26 @@ func TestDrainWithoutServer(t *testing.T) {
 	require.NoError(t, q.Ack(t.Context(), d.Lease))
 	_, err = q.Enqueue(t.Context(), queue.Item{})
 	require.NoError(t, err)
+}
+
+// TestRefusedForAWhile has the server come back with another password first.
+func TestRefusedForAWhile(t *testing.T) {
+	t.Parallel()
+	p := startPlace(t, server.Options{Username: "me", Password: "right"})
+	q := connect(t, "nats://me:right@"+p.s.Addr().String(), natsqueue.Options{
+		Options: queue.Options{Logger: slog.New(slog.DiscardHandler)}, Wait: time.Second,
+	})
+	p.stop()
+	p.opts.Password = "other"
+	p.start()
+	_, err := q.Depth(t.Context()) // meanwhile several attempts to connect fail
+	require.ErrorIs(t, err, natsqueue.ErrUnavailable)
+	p.stop()
+	p.opts.Password = "right"
+	p.start()
+	for err != nil {
+		if _, err = q.Depth(t.Context()); err != nil {
+			require.ErrorIs(t, err, natsqueue.ErrUnavailable)
+		}
+	}
 }

@@ -193,3 +193,21 @@ func TestOwnInbox(t *testing.T) {
 		require.NoError(t, q.Close())
 	}
 }
+
+// TestDuplicateOnAFullQueue: a duplicate needs no room, also when there are more
+// items than the handle would have taken.
+func TestDuplicateOnAFullQueue(t *testing.T) {
+	t.Parallel()
+	url := startServer(t, server.Options{})
+	ids, err := connect(t, url, natsqueue.Options{}).Enqueue(t.Context(), queue.Item{Dedupe: "d"}, queue.Item{}, queue.Item{})
+	require.NoError(t, err)
+	for _, overflow := range []queue.Overflow{queue.Reject, queue.DropOldest} {
+		q := connect(t, url, natsqueue.Options{Options: queue.Options{Capacity: 2, Overflow: overflow}})
+		again, err := q.Enqueue(t.Context(), queue.Item{Dedupe: "d"})
+		require.NoError(t, err)
+		assert.Equal(t, ids[:1], again)
+		depth, err := q.Depth(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 3, depth.Ready)
+	}
+}
