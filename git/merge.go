@@ -133,10 +133,11 @@ func (s *Service) merge(ctx context.Context, branch string, opts MergeOptions) (
 	after, cancel := aftermath(ctx)
 	defer cancel()
 	if err != nil && !s.merged(after, ours, theirs) {
-		if back := s.unmerge(after, backup, ctx.Err() != nil); back != nil {
-			return Merge{Backup: &backup}, fmt.Errorf("%w; what it did could not be taken back (backup %s holds the state before): %w", err, backup.ID, back)
+		clean, err := s.unmerge(ctx, backup, err)
+		if clean {
+			return Merge{}, err
 		}
-		return Merge{}, errors.Join(err, s.forget(after, backup))
+		return Merge{Backup: &backup}, err
 	}
 	m := Merge{Backup: &backup}
 	if m.Hash, err = s.head(after); err != nil {
@@ -192,21 +193,23 @@ func (s *Service) merged(ctx context.Context, ours, theirs string) bool {
 	return err == nil && parents == ours+"\n"+theirs
 }
 
-// unmerge takes back what a merge did before a hook, a signature, a conflict or,
-// when it was interrupted, the caller stopped it half way.
-func (s *Service) unmerge(ctx context.Context, backup Snapshot, interrupted bool) error {
-	if _, err := os.Lstat(filepath.Join(s.gitDir, "MERGE_HEAD")); err == nil {
-		_, err = s.git(ctx, call{args: []string{"merge", "--abort"}, writes: true})
-		return err
+// unmerge takes back what a merge did before it stopped, as settle does.
+func (s *Service) unmerge(ctx context.Context, backup Snapshot, err error) (clean bool, _ error) {
+	after, cancel := aftermath(ctx)
+	defer cancel()
+	changed := !errors.Is(err, ErrLocalChanges)
+	if _, lerr := os.Lstat(filepath.Join(s.gitDir, "MERGE_HEAD")); lerr == nil {
+		if _, aerr := s.git(after, call{args: []string{"merge", "--abort"}, writes: true}); aerr != nil {
+			return false, fmt.Errorf("%w; the merge could not be aborted (backup %s holds the state before): %w", err, backup.ID, aerr)
+		}
+		changed = false
+	} else if ctx.Err() != nil {
+		// git ended before it could note that it merges.
+		for _, name := range []string{"MERGE_MSG", "MERGE_MODE", "AUTO_MERGE"} {
+			_ = os.Remove(filepath.Join(s.gitDir, name))
+		}
 	}
-	if !interrupted {
-		return nil
-	}
-	// git merge ended before it could note what it was doing.
-	for _, name := range []string{"MERGE_MSG", "MERGE_MODE", "AUTO_MERGE"} {
-		_ = os.Remove(filepath.Join(s.gitDir, name))
-	}
-	return s.comeBack(ctx, nil, backup)
+	return s.settle(ctx, nil, backup, changed, err)
 }
 
 // mergedTree makes the merge in memory and returns its tree, or a

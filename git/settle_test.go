@@ -83,6 +83,36 @@ func TestCallsThatStopHalfWayChangeNothing(t *testing.T) {
 	}
 }
 
+// Neither does one that git gives up on its own in the middle of the files.
+func TestCallsThatGitGivesUpChangeNothing(t *testing.T) {
+	t.Parallel()
+	r := history(t)
+	r.run("switch", "-qc", "ahead")
+	for _, name := range []string{"0.txt", "a.txt", "z.txt"} {
+		r.file(name, "ahead\n")
+	}
+	r.run("add", "-A")
+	r.run("commit", "-qm", "ahead")
+	r.run("switch", "-q", "main")
+	r.file("dir/b.txt", "uncommitted\n")
+	before := r.state()
+	failing := r.path(".git/failing")
+	require.NoError(t, os.WriteFile(r.path(".git/info/attributes"), []byte("z.txt filter=bad\n"), 0o666))
+	r.run("config", "filter.bad.smudge", "test ! -e "+failing+" && cat")
+	r.run("config", "filter.bad.clean", "cat")
+	r.run("config", "filter.bad.required", "true")
+	require.NoError(t, os.WriteFile(failing, nil, 0o666))
+	_, err := r.Merge(t.Context(), "ahead", MergeOptions{})
+	require.ErrorContains(t, err, "smudge")
+	_, err = r.SwitchBranch(t.Context(), "ahead", false, DirtyCarry)
+	require.ErrorContains(t, err, "smudge")
+	for _, snap := range must(r.Snapshots(t.Context())) {
+		r.run("update-ref", "-d", snap.ref())
+	}
+	assert.Equal(t, before, r.state())
+	r.noScratchLeft()
+}
+
 // When the last hook runs the branch is checked out, whatever becomes of the hook.
 func TestSwitchWhoseHookFails(t *testing.T) {
 	t.Parallel()
