@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -81,6 +82,11 @@ func parseConfig(args []string, stderr io.Writer) (config, error) {
 		return c, badUsage(errors.New(`say what to do: coder -dir path "task"`))
 	case c.Dir == "" && c.Task != "" && c.Resume == "":
 		c.Dir = "."
+	}
+	if c.BaseURL != "" {
+		if u, err := url.Parse(c.BaseURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return c, badUsage(fmt.Errorf("-base-url %s: want a URL such as http://localhost:11434/v1", c.BaseURL))
+		}
 	}
 	if c.Dir != "" {
 		dir, err := filepath.Abs(c.Dir)

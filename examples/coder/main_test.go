@@ -320,6 +320,7 @@ func TestCommandLine(t *testing.T) {
 		"unknown flag":          {[]string{"-frobnicate"}, exitUsage, "-frobnicate"},
 		"directory, no task":    {[]string{"-dir", empty}, exitUsage, "say what to do"},
 		"negative repairs":      {[]string{"-max-repairs", "-1"}, exitUsage, "-max-repairs"},
+		"no URL":                {[]string{"-base-url", "localhost:11434", "task"}, exitUsage, "-base-url localhost:11434"},
 		"resume with a task":    {[]string{"-resume", "x", "task"}, exitUsage, "saved task"},
 		"resume of nobody":      {[]string{"-resume", "coder-nobody"}, exitSetup, "coder-nobody"},
 		"no model":              {[]string{"-dir", empty, "task"}, exitSetup, "OPENAI_API_KEY"},
