@@ -95,6 +95,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if p.n < 0 || p.size < 0 || p.producers < 1 || p.workers < 1 {
 		return errors.New("-n and -size must not be negative, -producers and -workers at least 1")
 	}
+	if verb == "bench" && *capacity > 0 && *capacity < p.n {
+		return fmt.Errorf("bench consumes when all is produced: -capacity %d is too small for -n %d", *capacity, p.n)
+	}
 	opts := queue.Options{Capacity: *capacity, Overflow: queue.Block, Lease: *lease, MaxItemSize: -1}
 	switch *engine {
 	case "memory":

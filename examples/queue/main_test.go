@@ -47,7 +47,7 @@ func produceAndConsume(t *testing.T, engine string) {
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), []string{"-engine", "memory", "bench", "-n", "20", "-v"}, &out, io.Discard))
 	assert.Equal(t, ids(out.String(), "acked"), ids(out.String(), "done"))
-	for _, bad := range [][]string{{}, {"nonsense"}, {"-engine", "x", "stats"}, {"produce", "-n", "-1"}, {"produce", "1000"}, {"-x"}, {"produce", "-x"}, {"-path", "/no/such/folder/q.db", "stats"}, {"-engine", "nats", "-url", "nats://127.0.0.1:1", "stats"}} {
+	for _, bad := range [][]string{{}, {"nonsense"}, {"-engine", "x", "stats"}, {"produce", "-n", "-1"}, {"produce", "1000"}, {"-engine", "memory", "-capacity", "2", "bench", "-n", "3"}, {"-x"}, {"produce", "-x"}, {"-path", "/no/such/folder/q.db", "stats"}, {"-engine", "nats", "-url", "nats://127.0.0.1:1", "stats"}} {
 		var errs bytes.Buffer
 		require.Error(t, run(t.Context(), bad, io.Discard, &errs), bad)
 		assert.Empty(t, errs.String(), "main prints the error")
