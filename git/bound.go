@@ -3,6 +3,7 @@ package git
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -23,8 +24,8 @@ type patchSplitter struct {
 
 func newPatchSplitter(limit int) *patchSplitter {
 	p := &patchSplitter{perFile: limit, total: 4 * limit, atStart: true}
-	if limit < 0 {
-		p.perFile, p.total = int(^uint(0)>>1), int(^uint(0)>>1)
+	if limit < 0 || limit > math.MaxInt/4 {
+		p.perFile, p.total = math.MaxInt, math.MaxInt
 	}
 	return p
 }
@@ -183,16 +184,31 @@ func (d *Diff) render(limit int) string {
 		b.WriteByte('\n')
 	}
 	shown := slices.Clone(d.Files)
-	cutLargest(shown, max(limit-b.Len()-100, 0))
+	for i := range shown {
+		shown[i].Patch = strings.ToValidUTF8(shown[i].Patch, "\uFFFD")
+	}
+	const end, note = 100, 40 // bytes to say what is cut, of all and of one file
+	room := limit - b.Len() - len(shown) - end
+	cutLargest(shown, max(room, 0))
 	for _, f := range shown {
-		if f.Patch == "" || b.Len() > limit-100 {
+		if f.Cut > 0 {
+			room -= note
+		}
+	}
+	cutLargest(shown, max(room, 0))
+	hidden := 0
+	for _, f := range shown {
+		if f.Patch == "" {
+			hidden += min(f.Cut, 1)
 			continue
 		}
-		b.WriteByte('\n')
-		b.WriteString(strings.ToValidUTF8(f.Patch, "\uFFFD"))
+		b.WriteString("\n" + f.Patch)
 		if f.Cut > 0 {
 			fmt.Fprintf(&b, "[… %d bytes cut …]\n", f.Cut)
 		}
+	}
+	if hidden > 0 {
+		fmt.Fprintf(&b, "\n[… the patches of %d more files are not shown …]\n", hidden)
 	}
 	return b.String()
 }

@@ -3,6 +3,7 @@ package git
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -333,7 +334,10 @@ func TestDiffOfUntrackedPaths(t *testing.T) {
 		}
 		assert.Equal(t, want, strings.Join(names, " "))
 	}
-	_, err := r.Diff(t.Context(), DiffOptions{Paths: []string{"../x"}})
+	d, err := r.Diff(t.Context(), DiffOptions{MaxBytes: math.MaxInt})
+	require.NoError(t, err)
+	assert.Contains(t, d.Patch(), "deleted file")
+	_, err = r.Diff(t.Context(), DiffOptions{Paths: []string{"../x"}})
 	require.ErrorIs(t, err, ErrInvalidName)
 }
 
@@ -380,6 +384,27 @@ func TestCutLargest(t *testing.T) {
 	assert.Len(t, files[1].Patch, 150)
 	assert.Equal(t, 850, files[1].Cut)
 	assert.Len(t, files[2].Patch, 150)
+}
+
+// A diff for a reader keeps its bound, whatever it holds, and says what is missing.
+func TestRenderKeepsItsBound(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{1, 3, 10, 50, 300, 3000} {
+		for _, line := range []string{"+text\n", "+\xff\xfe\n"} {
+			for _, lines := range []int{1, 100} {
+				d := &Diff{}
+				for i := range n {
+					d.Files = append(d.Files, FileDiff{Path: fmt.Sprintf("dir/%d.txt", i), Status: 'M', Added: lines, Patch: strings.Repeat(line, lines)})
+				}
+				text := d.render(4 << 10)
+				assert.LessOrEqual(t, len(text), 4<<10, "%d files of %d lines", n, lines)
+				shown := strings.Count(text, "\n\n+")
+				if shown < n {
+					assert.Contains(t, text, fmt.Sprintf("the patches of %d more files are not shown", n-shown))
+				}
+			}
+		}
+	}
 }
 
 func FuzzDiffOutput(f *testing.F) {
