@@ -30,6 +30,8 @@ type AutoSnapshot struct {
 	mu  sync.Mutex
 	st  snapshotState
 	gen uint64
+
+	input uint64 // counts calls of Begin
 }
 
 type snapshotState struct {
@@ -58,6 +60,7 @@ func (a *AutoSnapshot) Begin(reason string) {
 		reason = reason[:200]
 	}
 	a.st.Reason, a.st.Taken = reason, false
+	a.input++
 	a.gen++
 }
 
@@ -70,7 +73,7 @@ func (a *AutoSnapshot) BeforeWrite(ctx context.Context) error {
 	}
 	defer a.run.unlock()
 	a.mu.Lock()
-	taken, reason := a.st.Taken, a.st.Reason
+	taken, reason, input := a.st.Taken, a.st.Reason, a.input
 	a.mu.Unlock()
 	if taken {
 		return nil
@@ -80,7 +83,7 @@ func (a *AutoSnapshot) BeforeWrite(ctx context.Context) error {
 		return err
 	}
 	a.mu.Lock()
-	a.st.Taken, a.st.Last = true, &snap
+	a.st.Taken, a.st.Last = a.input == input, &snap // a new input needs its own
 	a.gen++
 	a.mu.Unlock()
 	if _, err := a.s.PruneSnapshots(ctx, a.opts.MaxAge, a.opts.Keep); err != nil {

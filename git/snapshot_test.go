@@ -1,6 +1,7 @@
 package git
 
 import (
+	"context"
 	"os"
 	"testing"
 	"time"
@@ -186,6 +187,26 @@ func TestAutoSnapshotOncePerInput(t *testing.T) {
 	_, ok = b.Last()
 	assert.False(t, ok)
 	require.Error(t, b.UnmarshalJSON([]byte("3")))
+}
+
+// An input that begins while the snapshot of the one before is taken gets its own.
+func TestAutoSnapshotOfOverlappingInputs(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	r := withCommit(t)
+	a := NewAutoSnapshot(r.Service, AutoSnapshotOptions{})
+	a.Begin("first")
+	r.opts.Trace.Snapshot = func(_ context.Context, s Snapshot) {
+		if s.Reason == "first" {
+			a.Begin("second")
+		}
+	}
+	for range 3 {
+		require.NoError(t, a.BeforeWrite(ctx))
+	}
+	list := must(r.Snapshots(ctx))
+	require.Len(t, list, 2)
+	assert.Equal(t, "second", list[0].Reason)
 }
 
 func TestSnapshotOfOddTrees(t *testing.T) {

@@ -165,6 +165,12 @@ func (s *Service) removeWorktree(ctx context.Context, path string, save bool) (*
 	case w.Prunable:
 		return nil, s.PruneWorktrees(ctx)
 	}
+	// From here on nothing waits: what is written after the backup would be lost.
+	if err := s.write.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer s.write.unlock()
+	defer s.branches.forget()
 	other, err := Open(ctx, w.Path, s.opts)
 	if err != nil {
 		return nil, err
@@ -200,11 +206,6 @@ func (s *Service) removeWorktree(ctx context.Context, path string, save bool) (*
 	if backup != nil {
 		args = append(args, "--force")
 	}
-	if err := s.write.lock(ctx); err != nil {
-		return backup, err
-	}
-	defer s.write.unlock()
-	defer s.branches.forget()
 	_, err = s.git(ctx, call{args: append(args, "--", w.Path), writes: true})
 	return backup, err
 }
