@@ -1,6 +1,7 @@
 package git
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -235,12 +236,17 @@ func (s *Service) mergedTree(ctx context.Context, branch, ours, theirs string) (
 		if i == 20 {
 			break
 		}
-		if content, err := s.git(ctx, call{args: []string{"cat-file", "blob", tree + ":" + conflicts[i].Path}}); err == nil && strings.Contains(content, "<<<<<<<") {
-			conflicts[i].Content = bounded(strings.ToValidUTF8(content, "\uFFFD"))
+		var content []byte
+		keep := func(data []byte) { content = append(content, data[:min(len(data), maxConflict-len(content))]...) }
+		if _, err := s.git(ctx, call{args: []string{"cat-file", "blob", tree + ":" + conflicts[i].Path}, onStdout: keep}); err == nil && bytes.Contains(content, []byte("<<<<<<<")) {
+			conflicts[i].Content = bounded(strings.ToValidUTF8(string(content), "\uFFFD"))
 		}
 	}
 	return "", &ConflictError{Branch: branch, Conflicts: conflicts}
 }
+
+// maxConflict is how much is read of a file with conflicts.
+const maxConflict = 1 << 20
 
 // parseConflicts reads the output of git merge-tree --write-tree -z --name-only
 // --messages: the tree, the paths with conflicts, an empty field, then messages

@@ -136,6 +136,9 @@ func (s *Service) planRollback(ctx context.Context, opts RollbackOptions) (Rollb
 		}
 	} else {
 		n := max(opts.N, 1)
+		if opts.N < 0 {
+			return Rollback{}, fmt.Errorf("%w: %d commits cannot be taken back; Undo brings commits back", ErrRefused, opts.N)
+		}
 		if r.To, err = s.resolve(ctx, head+"~"+strconv.Itoa(n)); errors.Is(err, ErrNotFound) {
 			if s.shallow {
 				return Rollback{}, fmt.Errorf("%w: the history of this shallow clone is shorter than %d commits; git fetch --deepen gets more", ErrRefused, n)

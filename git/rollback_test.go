@@ -108,6 +108,8 @@ func TestRollbackRefuses(t *testing.T) {
 	r := history(t)
 	_, err := r.Rollback(ctx, RollbackOptions{N: 3})
 	require.ErrorIs(t, err, ErrRefused, "the root")
+	_, err = r.Rollback(ctx, RollbackOptions{N: -1})
+	require.ErrorIs(t, err, ErrRefused)
 	for _, bad := range []string{"-x", "--all", "HEAD..main", "^HEAD", "a\nb"} {
 		_, err = r.Rollback(ctx, RollbackOptions{To: bad})
 		require.ErrorIs(t, err, ErrInvalidName, bad)

@@ -1,6 +1,7 @@
 package git
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -182,7 +183,7 @@ func (s *Service) gitOnce(ctx context.Context, c call) (string, error) {
 		KillDelay: 5 * time.Second,
 	}
 	if c.stdin != nil {
-		opts.Stdin = strings.NewReader(string(c.stdin))
+		opts.Stdin = bytes.NewReader(c.stdin)
 	}
 	if c.onStdout != nil {
 		opts.MaxOutput = 64 << 10
