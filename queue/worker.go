@@ -174,7 +174,10 @@ func (w *Worker) Stop(ctx context.Context) error {
 func (w *Worker) begin(ctx context.Context) (r *run, handling, receiving context.Context) {
 	handling, abort := context.WithCancelCause(context.WithoutCancel(ctx))
 	receiving, stopReceiving := context.WithCancel(ctx)
-	unhook := context.AfterFunc(ctx, func() { abort(errStopped) })
+	unhook := context.AfterFunc(ctx, func() {
+		stopReceiving() // first, or what is interrupted would be taken again
+		abort(errStopped)
+	})
 	r = &run{
 		stopReceiving: stopReceiving,
 		abort:         func(cause error) { unhook(); abort(cause) },

@@ -196,6 +196,62 @@ func TestWorkerStopAndCancel(t *testing.T) {
 	})
 }
 
+// slowContext is a context whose end reaches those who wait for it one after the
+// other, the last one first, as it may on a busy machine.
+type slowContext struct {
+	context.Context
+	ended chan struct{}
+	hooks []func()
+}
+
+func (c *slowContext) Done() <-chan struct{} { return c.ended }
+
+func (c *slowContext) Err() error {
+	select {
+	case <-c.ended:
+		return context.Canceled
+	default:
+		return nil
+	}
+}
+
+func (c *slowContext) AfterFunc(f func()) func() bool {
+	c.hooks = append(c.hooks, f)
+	return func() bool { return true }
+}
+
+func (c *slowContext) end() {
+	close(c.ended)
+	for _, hook := range slices.Backward(c.hooks) {
+		hook()
+		<-time.After(time.Second)
+	}
+}
+
+// TestWorkerTakesNothingAfterTheEnd: what is interrupted must not be taken again and
+// again until its attempts are used up.
+func TestWorkerTakesNothingAfterTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := queue.NewMemory(queue.Options{})
+		_, err := q.Enqueue(t.Context(), queue.Item{}, queue.Item{})
+		require.NoError(t, err)
+		w := queue.NewWorker(q, func(ctx context.Context, _ queue.Item) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}, queue.WorkerOptions{Logger: quiet})
+		ctx := &slowContext{Context: context.Background(), ended: make(chan struct{})}
+		done := make(chan error, 1)
+		go func() { done <- w.Run(ctx) }()
+		synctest.Wait()
+		ctx.end()
+		require.NoError(t, <-done)
+		d, err := q.Depth(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, queue.Depth{Ready: 2}, d)
+		assert.EqualValues(t, 1, q.Stats().Received)
+	})
+}
+
 func TestWorkerRunUntilEmpty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := queue.NewMemory(queue.Options{})
