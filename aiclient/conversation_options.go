@@ -89,8 +89,8 @@ type ConversationOptions struct {
 	MaxTokens int64
 	MaxTime   time.Duration
 
-	// StopTools end the turn when one of them has been called, after the
-	// results of that step.
+	// StopTools end the turn when a call of one of them has succeeded, after the
+	// results of that step. One that failed goes to the model, which may try again.
 	StopTools []string
 
 	// StopWhen ends the turn after a step, when it says so.

@@ -258,6 +258,14 @@ func TestStopConditions(t *testing.T) {
 		require.Error(t, err)
 		assert.Equal(t, aiclient.StopContentFilter, turn.Stop)
 	})
+	t.Run("a stop tool that fails does not stop", func(t *testing.T) {
+		model := replies(calls("echo", `{"txt":"a slip"}`), calls("echo", `{"text":"the answer"}`))
+		turn, err := aiclient.NewConversation(model, aiclient.ConversationOptions{Tools: []tool.Tool{echo()}, StopTools: []string{"echo"}}).Send(t.Context(), "go")
+		require.NoError(t, err)
+		assert.Equal(t, aiclient.StopTool, turn.Stop)
+		require.Len(t, turn.Steps, 2)
+		assert.Equal(t, "echo the answer", turn.Steps[1].Results[0].Text)
+	})
 	t.Run("a paused reply goes on", func(t *testing.T) {
 		turn, err := aiclient.NewConversation(replies([]aiclient.Part{aiclient.Text("a"), finish(aiclient.FinishPause)}, says("b")), aiclient.ConversationOptions{}).Send(t.Context(), "go")
 		require.NoError(t, err)

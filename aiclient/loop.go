@@ -81,7 +81,7 @@ func (c *Conversation) finished(r *run) (bool, error) {
 		return true, nil
 	}
 	for _, res := range last.Results {
-		if slices.Contains(c.opts.StopTools, res.Name) {
+		if !res.IsError && slices.Contains(c.opts.StopTools, res.Name) {
 			t.Stop = StopTool
 			return true, nil
 		}

@@ -119,7 +119,8 @@ func WithPrice(p Price) Middleware {
 
 // WithoutStreaming returns a middleware that asks for whole replies and hands out
 // their parts as a stream, for services whose streams are broken and for
-// comparing the two.
+// comparing the two. It belongs next to the Chat itself, last in [Wrap]: most
+// other middleware makes whole replies of streams.
 func WithoutStreaming() Middleware {
 	return func(next Chat) Chat {
 		return &wrapped{

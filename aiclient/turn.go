@@ -41,7 +41,7 @@ const (
 	StopNothing       StopReason = "nothing"        // there was nothing to do
 	StopLength        StopReason = "length"         // the reply reached its token limit
 	StopContentFilter StopReason = "content-filter" // the provider withheld the rest
-	StopTool          StopReason = "tool"           // one of StopTools was called
+	StopTool          StopReason = "tool"           // a call of one of StopTools succeeded
 	StopCondition     StopReason = "condition"      // StopWhen said so
 	StopMaxSteps      StopReason = "max-steps"      // MaxSteps was reached
 	StopMaxTokens     StopReason = "max-tokens"     // MaxTokens was reached
