@@ -252,6 +252,12 @@ func TestPage(t *testing.T) {
 		assert.Equal(t, before+1, after)
 		require.NoError(t, m.Delete(ctx, "writer"))
 		require.NoError(t, chromedp.Do(ctx, until("!document.querySelector('#agents').textContent.includes('writer')")))
+
+		// An agent that comes back, as one that was idle does, is followed again.
+		_, err = m.Spawn(ctx, "tester", agent.SpawnOptions{ID: "writer"})
+		require.NoError(t, err)
+		require.NoError(t, submit(t, m, "writer", "again").Wait(ctx))
+		require.NoError(t, chromedp.Do(ctx, shows("#events", "again")))
 	})
 
 	t.Run("lost", func(t *testing.T) {

@@ -6,8 +6,8 @@ const maxShown = 2000;
 // that one long reply does not become one huge text node.
 const maxJoined = 20000;
 
-// Events follows one agent and shows each event; seen is called with it, too. The browser resumes a broken stream from the last
-// event that it had.
+// Events follows one agent and shows each event; seen is called with it, too. The
+// browser resumes a broken stream from the last event that it had.
 export class Events {
   constructor(list, seen) { Object.assign(this, { list, seen, source: null, id: "" }); }
 
@@ -20,13 +20,16 @@ export class Events {
     this.list.replaceChildren();
     const source = new EventSource(`agents/${encodeURIComponent(id)}/events`);
     this.source = source;
-    source.addEventListener("event", (message) => { 
+    source.addEventListener("event", (message) => {
       if (this.source !== source) return;
       const event = JSON.parse(message.data);
       this.add(event);
       this.seen(event);
     });
-    source.addEventListener("end", () => source.close());
+    source.addEventListener("end", () => {
+      source.close();
+      if (this.source === source) this.source = null; // the agent may come back
+    });
     source.addEventListener("error", () => {
       // Refused for good, as when the agent is gone.
       if (source.readyState === EventSource.CLOSED && this.source === source) this.source = null;
