@@ -63,10 +63,9 @@ func (c *contentCache) put(path string, stamp fileStamp, opened time.Time, data 
 
 // cached returns the content of a file from the cache, when it is there for the
 // state in which the file is.
-func (s *Service) cached(ctx context.Context, name string, info fs.FileInfo) ([]byte, bool) {
-	c := s.tree().contents
-	if c == nil || ctx.Err() != nil {
+func (t *tree) cached(ctx context.Context, name string, info fs.FileInfo) ([]byte, bool) {
+	if t.contents == nil || ctx.Err() != nil {
 		return nil, false
 	}
-	return c.get(name, stampOf(info))
+	return t.contents.get(name, stampOf(info))
 }

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// writable returns the provider for changes to name, which must be clean, after
-// checking that name may be changed.
-func (s *Service) writable(name string) (WritableProvider, error) {
-	p := s.tree().provider
+// writable returns the provider of a tree for changes to name, which must be
+// clean, after checking that name may be changed.
+func (s *Service) writable(t *tree, name string) (WritableProvider, error) {
+	p := t.provider
 	w, ok := p.(WritableProvider)
 	if !ok {
 		return nil, &fs.PathError{Op: "write", Path: name, Err: ErrReadOnly}
@@ -78,11 +78,11 @@ func (s *Service) WriteFile(ctx context.Context, name string, data []byte) (err 
 	}
 	s.edits.Lock()
 	defer s.edits.Unlock()
-	return s.writeClean(ctx, clean, data)
+	return s.writeClean(ctx, s.tree(), clean, data)
 }
 
-func (s *Service) writeClean(ctx context.Context, name string, data []byte) error {
-	w, err := s.writable(name)
+func (s *Service) writeClean(ctx context.Context, t *tree, name string, data []byte) error {
+	w, err := s.writable(t, name)
 	if err != nil {
 		return err
 	}
@@ -99,28 +99,28 @@ func (s *Service) writeClean(ctx context.Context, name string, data []byte) erro
 
 // Append adds data to the end of a file, which is created when missing.
 func (s *Service) Append(ctx context.Context, name string, data []byte) error {
-	return s.change(ctx, "append", name, len(data), func(w WritableProvider, clean string) error {
+	return s.change(ctx, "append", name, len(data), func(_ *tree, w WritableProvider, clean string) error {
 		return w.Append(ctx, clean, data, 0o644)
 	})
 }
 
 // Mkdir creates a directory and its parents. An existing directory is fine.
 func (s *Service) Mkdir(ctx context.Context, name string) error {
-	return s.change(ctx, "mkdir", name, 0, func(w WritableProvider, clean string) error {
+	return s.change(ctx, "mkdir", name, 0, func(_ *tree, w WritableProvider, clean string) error {
 		return w.Mkdir(ctx, clean, 0o755)
 	})
 }
 
 // Chmod changes the permission bits of a file or directory.
 func (s *Service) Chmod(ctx context.Context, name string, mode fs.FileMode) error {
-	return s.change(ctx, "chmod", name, 0, func(w WritableProvider, clean string) error {
+	return s.change(ctx, "chmod", name, 0, func(_ *tree, w WritableProvider, clean string) error {
 		return w.Chmod(ctx, clean, mode)
 	})
 }
 
 // Remove removes a file, a symlink or an empty directory.
 func (s *Service) Remove(ctx context.Context, name string) error {
-	return s.change(ctx, "remove", name, 0, func(w WritableProvider, clean string) error {
+	return s.change(ctx, "remove", name, 0, func(_ *tree, w WritableProvider, clean string) error {
 		if clean == "." {
 			return &fs.PathError{Op: "remove", Path: ".", Err: fmt.Errorf("the root is %w", ErrProtected)}
 		}
@@ -131,7 +131,7 @@ func (s *Service) Remove(ctx context.Context, name string) error {
 // RemoveAll removes a file, or a directory with all it contains. A directory
 // that contains what Options.Protect names, such as a repository, stays.
 func (s *Service) RemoveAll(ctx context.Context, name string) error {
-	return s.change(ctx, "remove", name, 0, func(w WritableProvider, clean string) error {
+	return s.change(ctx, "remove", name, 0, func(_ *tree, w WritableProvider, clean string) error {
 		if clean == "." {
 			return &fs.PathError{Op: "remove", Path: ".", Err: fmt.Errorf("the root is %w", ErrProtected)}
 		}
@@ -146,12 +146,12 @@ func (s *Service) RemoveAll(ctx context.Context, name string) error {
 
 // Rename moves a file or directory. A file at the new name is replaced.
 func (s *Service) Rename(ctx context.Context, oldName, newName string) error {
-	return s.change(ctx, "rename", oldName, 0, func(_ WritableProvider, from string) error {
+	return s.change(ctx, "rename", oldName, 0, func(t *tree, _ WritableProvider, from string) error {
 		to, err := s.clean(newName)
 		if err != nil {
 			return err
 		}
-		w, err := s.writable(to)
+		w, err := s.writable(t, to)
 		if err != nil {
 			return err
 		}
@@ -169,16 +169,16 @@ func (s *Service) Rename(ctx context.Context, oldName, newName string) error {
 // Copy copies a file. A new one gets the same permission bits, an existing one
 // keeps its own.
 func (s *Service) Copy(ctx context.Context, oldName, newName string) error {
-	return s.change(ctx, "copy", newName, 0, func(w WritableProvider, to string) error {
+	return s.change(ctx, "copy", newName, 0, func(t *tree, w WritableProvider, to string) error {
 		from, err := s.clean(oldName)
 		if err != nil {
 			return err
 		}
-		data, err := s.readClean(ctx, from)
+		data, err := s.readClean(ctx, t, from)
 		if err != nil {
 			return err
 		}
-		info, err := s.tree().provider.Stat(ctx, from)
+		info, err := w.Stat(ctx, from)
 		if err != nil {
 			return err
 		}
@@ -187,7 +187,7 @@ func (s *Service) Copy(ctx context.Context, oldName, newName string) error {
 }
 
 // change makes one change and records it.
-func (s *Service) change(ctx context.Context, op, name string, bytes int, do func(w WritableProvider, clean string) error) (err error) {
+func (s *Service) change(ctx context.Context, op, name string, bytes int, do func(t *tree, w WritableProvider, clean string) error) (err error) {
 	began := s.begin()
 	defer func() { s.done(ctx, began, op, name, int64(bytes), err) }()
 	clean, err := s.clean(name)
@@ -196,11 +196,12 @@ func (s *Service) change(ctx context.Context, op, name string, bytes int, do fun
 	}
 	s.edits.Lock()
 	defer s.edits.Unlock()
-	w, err := s.writable(clean)
+	t := s.tree()
+	w, err := s.writable(t, clean)
 	if err != nil {
 		return err
 	}
-	if err := do(w, clean); err != nil {
+	if err := do(t, w, clean); err != nil {
 		return err
 	}
 	s.wrote(ctx, clean)

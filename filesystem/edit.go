@@ -80,10 +80,11 @@ func (s *Service) edit(ctx context.Context, name string, edits []Edit, write boo
 	}
 	s.edits.Lock()
 	defer s.edits.Unlock()
-	if _, err := s.writable(clean); err != nil {
+	t := s.tree() // the one to write to, whatever is selected by then
+	if _, err := s.writable(t, clean); err != nil {
 		return EditResult{}, err
 	}
-	data, err := s.readClean(ctx, clean)
+	data, err := s.readClean(ctx, t, clean)
 	exists := err == nil
 	creates := len(edits) == 1 && edits[0].Old == "" && edits[0].Line == 0
 	switch {
@@ -123,7 +124,7 @@ func (s *Service) edit(ctx context.Context, name string, edits []Edit, write boo
 		return EditResult{}, err
 	}
 	if write {
-		if err := s.writeClean(ctx, clean, []byte(text)); err != nil {
+		if err := s.writeClean(ctx, t, clean, []byte(text)); err != nil {
 			return EditResult{}, err
 		}
 	}

@@ -70,9 +70,10 @@ func (s *Service) patch(ctx context.Context, diff string, write bool) (results [
 	}
 	s.edits.Lock()
 	defer s.edits.Unlock()
+	t := s.tree()
 	seen := make(map[string]bool)
 	for _, f := range files {
-		r, err := s.patchFile(ctx, f)
+		r, err := s.patchFile(ctx, t, f)
 		if err != nil {
 			return nil, err
 		}
@@ -92,8 +93,8 @@ func (s *Service) patch(ctx context.Context, diff string, write bool) (results [
 			if removes != (r.Kind == Deleted) {
 				continue
 			}
-			if err := s.putPatched(ctx, r.Path, r.after, removes); err != nil {
-				return s.undoPatch(ctx, done, err)
+			if err := s.putPatched(ctx, t, r.Path, r.after, removes); err != nil {
+				return s.undoPatch(ctx, t, done, err)
 			}
 			done = append(done, r)
 		}
@@ -103,12 +104,12 @@ func (s *Service) patch(ctx context.Context, diff string, write bool) (results [
 
 // undoPatch restores the files of a patch that could not be written to its end,
 // and returns those that could not be restored.
-func (s *Service) undoPatch(ctx context.Context, done []PatchResult, cause error) (kept []PatchResult, err error) {
+func (s *Service) undoPatch(ctx context.Context, t *tree, done []PatchResult, cause error) (kept []PatchResult, err error) {
 	ctx = context.WithoutCancel(ctx)
 	errs := []error{fmt.Errorf("patch: nothing was changed: %w", cause)}
 	for _, r := range done {
-		err := s.putPatched(ctx, r.Path, r.before, r.Kind == Created)
-		if w, ok := s.tree().provider.(WritableProvider); ok && err == nil && r.Kind == Deleted {
+		err := s.putPatched(ctx, t, r.Path, r.before, r.Kind == Created)
+		if w, ok := t.provider.(WritableProvider); ok && err == nil && r.Kind == Deleted {
 			err = w.Chmod(ctx, r.Path, r.mode)
 		}
 		if err != nil {
@@ -120,15 +121,15 @@ func (s *Service) undoPatch(ctx context.Context, done []PatchResult, cause error
 }
 
 // putPatched gives a file its content, or removes it.
-func (s *Service) putPatched(ctx context.Context, name, text string, remove bool) error {
+func (s *Service) putPatched(ctx context.Context, t *tree, name, text string, remove bool) error {
 	if remove {
-		return s.removeLocked(ctx, name)
+		return s.removeLocked(ctx, t, name)
 	}
-	return s.writeClean(ctx, name, []byte(text))
+	return s.writeClean(ctx, t, name, []byte(text))
 }
 
-func (s *Service) removeLocked(ctx context.Context, name string) error {
-	w, err := s.writable(name)
+func (s *Service) removeLocked(ctx context.Context, t *tree, name string) error {
+	w, err := s.writable(t, name)
 	if err != nil {
 		return err
 	}
@@ -140,7 +141,7 @@ func (s *Service) removeLocked(ctx context.Context, name string) error {
 }
 
 // patchFile computes what a patch makes of one file.
-func (s *Service) patchFile(ctx context.Context, f filePatch) (PatchResult, error) {
+func (s *Service) patchFile(ctx context.Context, t *tree, f filePatch) (PatchResult, error) {
 	name := f.newName
 	if name == "" {
 		name = f.oldName
@@ -152,11 +153,11 @@ func (s *Service) patchFile(ctx context.Context, f filePatch) (PatchResult, erro
 	if f.oldName != "" && f.newName != "" && f.oldName != f.newName {
 		return PatchResult{}, fmt.Errorf("patch: %s is renamed to %s, which a patch cannot do here; rename it first", f.oldName, f.newName)
 	}
-	if _, err := s.writable(clean); err != nil {
+	if _, err := s.writable(t, clean); err != nil {
 		return PatchResult{}, err
 	}
 	r := PatchResult{Path: clean, Kind: Modified}
-	data, err := s.readClean(ctx, clean)
+	data, err := s.readClean(ctx, t, clean)
 	switch {
 	case f.oldName == "" && err == nil && len(data) > 0:
 		return r, fmt.Errorf("patch: %s is to be created but exists: %w", clean, fs.ErrExist)
@@ -167,7 +168,7 @@ func (s *Service) patchFile(ctx context.Context, f filePatch) (PatchResult, erro
 	}
 	if f.newName == "" {
 		r.Kind = Deleted
-		info, err := s.tree().provider.Stat(ctx, clean)
+		info, err := t.provider.Stat(ctx, clean)
 		if err != nil {
 			return r, fmt.Errorf("patch: %w", err)
 		}

@@ -50,7 +50,8 @@ func (s *Service) readLines(ctx context.Context, name string, first, count int) 
 	if err != nil {
 		return Window{}, err
 	}
-	f, err := s.openFile(ctx, clean)
+	t := s.tree()
+	f, err := t.openFile(ctx, clean)
 	if err != nil {
 		return Window{}, err
 	}
@@ -63,7 +64,7 @@ func (s *Service) readLines(ctx context.Context, name string, first, count int) 
 		return Window{}, fmt.Errorf("read %s: %w", clean, err)
 	}
 	if isUTF16(head) {
-		data, err := s.readClean(ctx, clean)
+		data, err := s.readClean(ctx, t, clean)
 		if err != nil {
 			return Window{}, err
 		}
@@ -137,7 +138,7 @@ func (s *Service) ReadRange(ctx context.Context, name string, offset, length int
 	if limit := s.maxFileSize(); limit >= 0 && length > limit {
 		return nil, tooLarge("read", clean, length, limit)
 	}
-	f, err := s.openFile(ctx, clean)
+	f, err := s.tree().openFile(ctx, clean)
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,8 @@ func (s *Service) Run(ctx context.Context, argv []string, dir string, timeout ti
 	if len(argv) == 0 || argv[0] == "" {
 		return command.Result{}, errors.New("run: no program given")
 	}
-	exec, ok := s.tree().provider.(Executor)
+	t := s.tree()
+	exec, ok := t.provider.(Executor)
 	if !ok {
 		return command.Result{}, errors.New("run: this file tree cannot run programs")
 	}
@@ -83,7 +84,7 @@ func (s *Service) Run(ctx context.Context, argv []string, dir string, timeout ti
 	if output == 0 {
 		output = DefaultRunOutput
 	}
-	before := s.stamps(ctx)
+	before := t.stamps(ctx)
 	if err := ctx.Err(); err != nil {
 		return command.Result{}, fmt.Errorf("run %s: %w", argv[0], err)
 	}
@@ -91,9 +92,9 @@ func (s *Service) Run(ctx context.Context, argv []string, dir string, timeout ti
 		Dir: clean, Timeout: timeout, MaxOutput: output,
 		Env: s.opts.Run.Env, InheritEnv: s.opts.Run.InheritEnv,
 	})
-	s.markChanges(context.WithoutCancel(ctx), before)
-	if c := s.tree().exists; c != nil {
-		c.runs.Add(1)
+	s.markChanges(context.WithoutCancel(ctx), t, before)
+	if t.exists != nil {
+		t.exists.runs.Add(1)
 	}
 	return result, err
 }
@@ -175,9 +176,8 @@ const maxStamped = 200_000
 
 // stamps takes the state of all files that are not ignored. It returns nil when
 // there are too many or the root cannot be read.
-func (s *Service) stamps(ctx context.Context) map[string]fileStamp {
+func (t *tree) stamps(ctx context.Context) map[string]fileStamp {
 	out := make(map[string]fileStamp)
-	t := s.tree()
 	results := make([]map[string]fileStamp, workers(0))
 	for i := range results {
 		results[i] = make(map[string]fileStamp)
@@ -208,10 +208,10 @@ func (s *Service) stamps(ctx context.Context) map[string]fileStamp {
 
 // markChanges marks what differs from an earlier state, or the root when nobody
 // knows.
-func (s *Service) markChanges(ctx context.Context, before map[string]fileStamp) {
+func (s *Service) markChanges(ctx context.Context, t *tree, before map[string]fileStamp) {
 	var after map[string]fileStamp
 	if before != nil {
-		after = s.stamps(ctx)
+		after = t.stamps(ctx)
 	}
 	if after == nil {
 		s.wrote(ctx, ".")

@@ -216,7 +216,6 @@ func (s *Service) SearchStream(ctx context.Context, q Query) iter.Seq2[FileMatch
 
 // searchRun is one search on its way.
 type searchRun struct {
-	service *Service
 	q       Query
 	tree    *tree
 	dir     string
@@ -253,7 +252,7 @@ type searchWorker struct {
 }
 
 func (s *Service) prepare(q Query) (*searchRun, error) {
-	r := &searchRun{service: s, tree: s.tree(), dir: "."}
+	r := &searchRun{tree: s.tree(), dir: "."}
 	limit := func(n *int, fallback int) {
 		if *n == 0 {
 			*n = fallback
@@ -314,7 +313,7 @@ func (r *searchRun) run(ctx context.Context) error {
 
 // single searches one file that was named.
 func (r *searchRun) single(ctx context.Context) error {
-	f, err := r.service.openFile(ctx, r.dir)
+	f, err := r.tree.openFile(ctx, r.dir)
 	if err != nil {
 		return err
 	}

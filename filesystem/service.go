@@ -241,12 +241,12 @@ func (s *Service) ReadFile(ctx context.Context, name string) (data []byte, err e
 	if err != nil {
 		return nil, err
 	}
-	return s.readClean(ctx, clean)
+	return s.readClean(ctx, s.tree(), clean)
 }
 
-func (s *Service) readClean(ctx context.Context, name string) ([]byte, error) {
+func (s *Service) readClean(ctx context.Context, t *tree, name string) ([]byte, error) {
 	opened := time.Now()
-	f, err := s.openFile(ctx, name)
+	f, err := t.openFile(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -260,7 +260,7 @@ func (s *Service) readClean(ctx context.Context, name string) ([]byte, error) {
 	if limit >= 0 && info.Size() > limit {
 		return nil, tooLarge("read", name, info.Size(), limit)
 	}
-	if data, ok := s.cached(ctx, name, info); ok {
+	if data, ok := t.cached(ctx, name, info); ok {
 		return slices.Clone(data), nil
 	}
 	data := make([]byte, 0, max(info.Size()+1, 512))
@@ -274,7 +274,7 @@ func (s *Service) readClean(ctx context.Context, name string) ([]byte, error) {
 		case limit >= 0 && int64(len(data)) > limit:
 			return nil, tooLarge("read", name, int64(len(data)), limit)
 		case err == io.EOF:
-			if c := s.tree().contents; c != nil && int64(len(data)) == info.Size() {
+			if c := t.contents; c != nil && int64(len(data)) == info.Size() {
 				c.put(name, stampOf(info), opened, slices.Clone(data))
 			}
 			return data, nil
@@ -298,8 +298,8 @@ func (s *Service) maxFileSize() int64 {
 }
 
 // openFile opens a file, not a directory.
-func (s *Service) openFile(ctx context.Context, name string) (fs.File, error) {
-	f, err := s.tree().provider.Open(ctx, name)
+func (t *tree) openFile(ctx context.Context, name string) (fs.File, error) {
+	f, err := t.provider.Open(ctx, name)
 	if err != nil {
 		return nil, err
 	}

@@ -71,7 +71,7 @@ func (s *Service) Context(ctx context.Context) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, name := range s.Selected() {
 			text := ""
-			if data, err := s.readClean(ctx, name); err != nil {
+			if data, err := s.readClean(ctx, s.tree(), name); err != nil {
 				text = fmt.Sprintf("The selected file %s cannot be read: %v", name, err)
 			} else if len(data) > DefaultMaxResult || strings.IndexByte(string(data), 0) >= 0 {
 				text = fmt.Sprintf("The selected file %s has %d bytes, too many to show, or is not text. Read the lines you need.", name, len(data))

@@ -60,7 +60,7 @@ func (s *Service) readTool() tool.Tool {
 			var before []byte
 			clean, unreadable := s.clean(in.Path)
 			if unreadable == nil {
-				before, unreadable = s.readClean(ctx, clean)
+				before, unreadable = s.readClean(ctx, s.tree(), clean)
 			}
 			w, err := s.ReadLines(ctx, in.Path, in.Offset, limit)
 			if err != nil {
@@ -144,7 +144,8 @@ func (s *Service) replace(ctx context.Context, name string, data []byte, write b
 	}
 	s.edits.Lock()
 	defer s.edits.Unlock()
-	old, err := s.readClean(ctx, clean)
+	t := s.tree()
+	old, err := s.readClean(ctx, t, clean)
 	before := clean
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -159,12 +160,12 @@ func (s *Service) replace(ctx context.Context, name string, data []byte, write b
 		}
 	}
 	if !write {
-		if _, err := s.writable(clean); err != nil {
+		if _, err := s.writable(t, clean); err != nil {
 			return "", err
 		}
 		return UnifiedDiff(before, clean, string(old), string(data)), nil
 	}
-	if err := s.writeClean(ctx, clean, data); err != nil {
+	if err := s.writeClean(ctx, t, clean, data); err != nil {
 		return "", err
 	}
 	done := "replaced"

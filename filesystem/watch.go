@@ -53,12 +53,13 @@ var ErrNoWatch = errors.New("the file tree cannot be watched")
 // is renamed. The error that ends it comes last; that of ctx is one.
 func (s *Service) Watch(ctx context.Context, opts WatchOptions) iter.Seq2[WatchEvent, error] {
 	return func(yield func(WatchEvent, error) bool) {
-		local, ok := s.Provider().(*Local)
+		t := s.tree()
+		local, ok := t.provider.(*Local)
 		if !ok {
 			yield(WatchEvent{}, ErrNoWatch)
 			return
 		}
-		w, err := newWatch(ctx, s.tree(), local, opts)
+		w, err := newWatch(ctx, t, local, opts)
 		if err != nil {
 			yield(WatchEvent{}, fmt.Errorf("watch: %w", err))
 			return

@@ -270,6 +270,48 @@ func TestOverlayLosesNoWriteBesideACommit(t *testing.T) {
 	}
 }
 
+// selectingTree selects another tree as soon as one of its files is opened.
+type selectingTree struct {
+	*filesystem.Memory
+	opened func()
+}
+
+func (s selectingTree) Open(ctx context.Context, name string) (fs.File, error) {
+	s.opened()
+	return s.Memory.Open(ctx, name)
+}
+
+// A change is written to the tree that it was made for.
+func TestSelectionDuringAChange(t *testing.T) {
+	providers := registry.NewKeyed[filesystem.Provider]("file tree")
+	selected := registry.NewSingleSelector(providers)
+	one := openMemory(t, map[string]string{"f": "1\n"}).(*filesystem.Memory)
+	two := openMemory(t, map[string]string{"f": "1\n", "g": "2\n"})
+	require.NoError(t, providers.Register("one", selectingTree{one, func() { assert.NoError(t, selected.Select("two")) }}))
+	require.NoError(t, providers.Register("two", two))
+	require.NoError(t, selected.Select("one"))
+	s, err := filesystem.New(filesystem.Options{Providers: selected})
+	require.NoError(t, err)
+	for _, change := range []func() error{
+		func() error {
+			_, err := s.Edit(t.Context(), "f", filesystem.Edit{Old: "1", New: "2"})
+			return err
+		},
+		func() error {
+			_, err := s.Patch(t.Context(), "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-2\n+3\n")
+			return err
+		},
+		func() error { return s.Copy(t.Context(), "f", "g") },
+	} {
+		require.NoError(t, selected.Select("one"))
+		require.NoError(t, change())
+	}
+	assert.Equal(t, "3\n", read(t, one, "f"))
+	assert.Equal(t, "3\n", read(t, one, "g"))
+	assert.Equal(t, "1\n", read(t, two, "f"))
+	assert.Equal(t, "2\n", read(t, two, "g"))
+}
+
 func TestServiceFollowsTheSelection(t *testing.T) {
 	providers := registry.NewKeyed[filesystem.Provider]("file tree")
 	require.NoError(t, providers.Register("one", openMemory(t, map[string]string{"f": "1"})))
