@@ -42,14 +42,14 @@ func TestShellBadCases(t *stdtesting.T) {
 		"not executable":       {Shell{Argv: []string{dir}}, Errored, "", 0},
 		"invalid UTF-8":        {Shell{Command: `printf 'a\377b\200\n'; exit 1`}, Failed, "a\uFFFDb\uFFFD", 0},
 		"NUL bytes":            {Shell{Command: `printf 'a\000b'`}, Passed, "a\x00b", 0},
-		"hangs on stdin":       {Shell{Command: "cat; echo done"}, Passed, "done", 5 * time.Second},
-		"closes stdout early":  {Shell{Command: "exec >&- 2>&-; exit 4"}, Failed, "", 5 * time.Second},
+		"hangs on stdin":       {Shell{Command: "cat; echo done"}, Passed, "done", time.Minute},
+		"closes stdout early":  {Shell{Command: "exec >&- 2>&-; exit 4"}, Failed, "", time.Minute},
 		"exits by signal":      {Shell{Command: "echo before; kill -9 $$"}, Failed, "before", 0},
-		"forks a daemon":       {Shell{Command: "sleep 300 & echo started", KillDelay: 50 * time.Millisecond}, Passed, "started", 5 * time.Second},
-		"ignores SIGTERM": {Shell{Command: `trap "" TERM; echo ready; while :; do sleep 0.05; done`, Timeout: 300 * time.Millisecond,
-			KillDelay: 50 * time.Millisecond}, TimedOut, "ready", 5 * time.Second},
-		"daemon of its own session": {Shell{Command: "setsid sleep 1 & echo started", KillDelay: 50 * time.Millisecond}, Passed, "started", 5 * time.Second},
-		"time limit":                {Shell{Command: "echo begun; sleep 300", Timeout: 100 * time.Millisecond}, TimedOut, "begun", 5 * time.Second},
+		"forks a daemon":       {Shell{Command: "sleep 300 & echo started", KillDelay: 50 * time.Millisecond}, Passed, "started", time.Minute},
+		"ignores SIGTERM": {Shell{Command: `trap "" TERM; echo ready; while :; do sleep 0.05; done`, Timeout: 2 * time.Second,
+			KillDelay: 50 * time.Millisecond}, TimedOut, "ready", time.Minute},
+		"daemon of its own session": {Shell{Command: "setsid sleep 1 & echo started", KillDelay: 50 * time.Millisecond}, Passed, "started", time.Minute},
+		"time limit":                {Shell{Command: "echo begun; sleep 300", Timeout: 2 * time.Second}, TimedOut, "begun", time.Minute},
 	} {
 		t.Run(name, func(t *stdtesting.T) {
 			t.Parallel()
@@ -81,8 +81,22 @@ func TestShellSignalAndEnvironment(t *stdtesting.T) {
 // The whole process group ends with the run, children of children too.
 func TestNothingIsLeftRunning(t *stdtesting.T) {
 	file := filepath.Join(t.TempDir(), "pid")
-	r := runShell(t, Shell{Command: "(sleep 300 & echo $! > " + file + "; wait) & wait", Timeout: 300 * time.Millisecond, KillDelay: time.Second})
-	assert.Equal(t, TimedOut, r.Status)
+	s := newService(t, Options{}, map[string]Resource{"sh": Shell{Command: "(sleep 300 & echo $! > " + file + "; wait) & wait", KillDelay: time.Second}})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for ctx.Err() == nil {
+			if data, _ := os.ReadFile(file); len(data) > 0 {
+				cancel()
+			}
+			<-tick.C
+		}
+	}()
+	report, err := s.Run(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, Canceled, report.Results[0].Status)
 	data, err := os.ReadFile(file)
 	require.NoError(t, err)
 	pid := 0
