@@ -190,3 +190,53 @@ func TestToolResultsCanBeChanged(t *testing.T) {
 	assert.Equal(t, "hey!", got.Text)
 	assert.Equal(t, "hey!", bodiesOf[ToolFinished](events(a))[0].Result)
 }
+
+// A hook's policy means the same at every point.
+func TestPoliciesOfHooksAroundTools(t *testing.T) {
+	bad := errors.New("bad")
+	call := ToolCall{ID: "1", Name: "ls"}
+	for name, register := range map[string]func(a *Agent, p Point, name string, fn func() error, opts HookOptions) error{
+		"plain": func(a *Agent, p Point, name string, fn func() error, opts HookOptions) error {
+			return a.Hook(p, name, func(context.Context) error { return fn() }, opts)
+		},
+		"tool": func(a *Agent, p Point, name string, fn func() error, opts HookOptions) error {
+			if p == BeforeTool {
+				return a.ToolHook(name, ToolHook{Before: func(context.Context, ToolCall) (ToolDecision, error) { return ToolDecision{}, fn() }}, opts)
+			}
+			return a.ToolHook(name, ToolHook{After: func(_ context.Context, _ ToolCall, r ToolResult) (ToolResult, error) { return r, fn() }}, opts)
+		},
+	} {
+		for policy, ran := range map[HookPolicy][]int{Report: {1, 2}, StopChain: {1}, AbortInput: {1}} {
+			t.Run(name, func(t *testing.T) {
+				m := newManager(t, ManagerOptions{}, Type{Name: "test"})
+				var before, after []int
+				a := spawn(t, m, SpawnOptions{})
+				opts := HookOptions{Policy: policy}
+				require.NoError(t, errors.Join(
+					register(a, BeforeTool, "1", func() error { before = append(before, 1); return bad }, opts),
+					register(a, BeforeTool, "2", func() error { before = append(before, 2); return nil }, opts),
+					register(a, AfterTool, "1", func() error { after = append(after, 1); return bad }, opts),
+					register(a, AfterTool, "2", func() error { after = append(after, 2); return nil }, opts)))
+				d, err := a.BeforeTool(t.Context(), call)
+				assert.Equal(t, Deny, d.Verdict)
+				assert.Equal(t, []int{1}, before, "one that denies is enough")
+				var failed *HookError
+				if policy == AbortInput {
+					require.ErrorAs(t, err, &failed)
+					assert.True(t, failed.Abort)
+				} else {
+					require.NoError(t, err)
+				}
+				got, err := a.AfterTool(t.Context(), call, ToolResult{Text: "r"}, time.Second)
+				assert.Equal(t, "r", got.Text)
+				assert.Equal(t, ran, after)
+				if policy == AbortInput {
+					require.ErrorAs(t, err, &failed)
+				} else {
+					require.NoError(t, err)
+				}
+				assert.Len(t, bodiesOf[ToolFinished](events(a)), 1)
+			})
+		}
+	}
+}

@@ -122,23 +122,18 @@ func (a *Agent) BeforeTool(ctx context.Context, call ToolCall) (ToolDecision, er
 func (a *Agent) decide(ctx context.Context, call ToolCall) (ToolDecision, error) {
 	var merged ToolDecision
 	for _, h := range a.hooks.at(BeforeTool) {
-		if h.fn != nil { // a plain hook: it may only object by failing
-			if err := a.runHook(ctx, h, h.fn); err != nil {
-				if d, stop := a.objection(h, err); stop {
-					return d, nil
+		var d ToolDecision
+		fn := h.fn // of a plain hook, which may only object by failing
+		if fn == nil {
+			fn = func(ctx context.Context) error {
+				got, err := h.tool.Before(ctx, ToolCall{ID: call.ID, Name: call.Name, Args: cloneRaw(call.Args)})
+				if err == nil && ctx.Err() == nil {
+					d = got
 				}
+				return err
 			}
-			continue
 		}
-		type answer struct{ d ToolDecision }
-		var got answer
-		err := a.runHook(ctx, h, func(ctx context.Context) error {
-			d, err := h.tool.Before(ctx, ToolCall{ID: call.ID, Name: call.Name, Args: cloneRaw(call.Args)})
-			if err == nil && ctx.Err() == nil {
-				got = answer{d}
-			}
-			return err
-		})
+		err := a.runHook(ctx, h, fn)
 		if err != nil {
 			if ctx.Err() != nil {
 				return ToolDecision{Verdict: Deny, Reason: err.Error()}, context.Cause(ctx)
@@ -147,12 +142,11 @@ func (a *Agent) decide(ctx context.Context, call ToolCall) (ToolDecision, error)
 				return ToolDecision{Verdict: Deny, Reason: err.Error()},
 					&HookError{Point: BeforeTool, Name: h.info.Name, Err: err, Abort: true}
 			}
-			if d, stop := a.objection(h, err); stop {
-				return d, nil
+			if h.opts.FailOpen {
+				continue
 			}
-			continue
+			return ToolDecision{Verdict: Deny, Reason: "the check " + h.info.Name + " failed: " + err.Error()}, nil
 		}
-		d := got.d
 		if d.Verdict == Deny {
 			return d, nil
 		}
@@ -167,35 +161,11 @@ func (a *Agent) decide(ctx context.Context, call ToolCall) (ToolDecision, error)
 	return merged, nil
 }
 
-// objection is what the failure of a hook before a tool call means.
-func (a *Agent) objection(h *hook, err error) (ToolDecision, bool) {
-	if h.opts.FailOpen {
-		return ToolDecision{}, false
-	}
-	return ToolDecision{Verdict: Deny, Reason: "the check " + h.info.Name + " failed: " + err.Error()}, true
-}
-
 // AfterTool lets the hooks see, and change, the result of a call and logs that
 // it finished. took is how long the call ran. A hook that fails leaves the
-// result as it was.
+// result as it was. An error means that the input is to end.
 func (a *Agent) AfterTool(ctx context.Context, call ToolCall, result ToolResult, took time.Duration) (ToolResult, error) {
-	for _, h := range a.hooks.at(AfterTool) {
-		if h.fn != nil {
-			_ = a.runHook(ctx, h, h.fn) // reported by runHook
-			continue
-		}
-		var changed *ToolResult
-		err := a.runHook(ctx, h, func(ctx context.Context) error {
-			res, err := h.tool.After(ctx, call, result)
-			if err == nil && ctx.Err() == nil {
-				changed = &res
-			}
-			return err
-		})
-		if err == nil && changed != nil {
-			result = *changed
-		}
-	}
+	result, failed := a.review(ctx, call, result)
 	ev := ToolFinished{Call: call, Result: result.Text, Failed: result.IsError, Duration: took}
 	a.Emit(ev)
 	a.m.stats.toolFinished(ev)
@@ -214,6 +184,34 @@ func (a *Agent) AfterTool(ctx context.Context, call ToolCall, result ToolResult,
 	}
 	if ctx.Err() != nil {
 		return result, context.Cause(ctx)
+	}
+	return result, failed
+}
+
+// review runs the hooks after a call. The error is the failure of one whose
+// policy is [AbortInput].
+func (a *Agent) review(ctx context.Context, call ToolCall, result ToolResult) (ToolResult, error) {
+	for _, h := range a.hooks.at(AfterTool) {
+		changed := result
+		fn := h.fn
+		if fn == nil {
+			fn = func(ctx context.Context) error {
+				res, err := h.tool.After(ctx, call, result)
+				if err == nil && ctx.Err() == nil {
+					changed = res
+				}
+				return err
+			}
+		}
+		err := a.runHook(ctx, h, fn) // reported by runHook
+		switch {
+		case err == nil:
+			result = changed
+		case h.opts.Policy == AbortInput:
+			return result, &HookError{Point: AfterTool, Name: h.info.Name, Err: err, Abort: true}
+		case h.opts.Policy == StopChain:
+			return result, nil
+		}
 	}
 	return result, nil
 }
