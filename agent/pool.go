@@ -53,16 +53,28 @@ func (m *Manager) Acquire(ctx context.Context, typeName string) (*Agent, error) 
 // listed, and its idle timeout ends it.
 //
 // It fails with [ErrBusy], and changes nothing, while the agent has an input or
-// a question, and with [ErrNotFound] when it is not handed out.
+// a question, and with [ErrNotFound] when it is not handed out. What still runs
+// after the agent's last input, such as OnIdle hooks or work that ignores its
+// abort, is waited for; when ctx ends first it fails with a [*StillRunningError]
+// and changes nothing.
 func (m *Manager) Release(ctx context.Context, a *Agent) error {
-	a.mu.Lock()
-	switch {
-	case a.m != m || !a.acquired:
+	for {
+		a.mu.Lock()
+		if a.m != m || !a.acquired {
+			a.mu.Unlock()
+			return fmt.Errorf("agent %s: release: it is not handed out: %w", a.id, ErrNotFound)
+		}
+		if a.state != active || len(a.working) == 0 && a.idle() && len(a.interrupted) == 0 {
+			break
+		}
+		busy := a.hasWork() || From(ctx) == a // its own work cannot wait for itself
 		a.mu.Unlock()
-		return fmt.Errorf("agent %s: release: it is not handed out: %w", a.id, ErrNotFound)
-	case a.state == active && (!a.idle() || len(a.interrupted) > 0):
-		a.mu.Unlock()
-		return fmt.Errorf("agent %s: release: %w", a.id, ErrBusy)
+		if busy {
+			return fmt.Errorf("agent %s: release: %w", a.id, ErrBusy)
+		}
+		if err := a.settleDown(ctx); err != nil {
+			return fmt.Errorf("agent %s: release: %w", a.id, err)
+		}
 	}
 	a.acquired = false
 	lives := a.state == active
@@ -78,6 +90,13 @@ func (m *Manager) Release(ctx context.Context, a *Agent) error {
 		return errors.Join(err, a.stop(ctx, "released", true))
 	}
 	return nil
+}
+
+// hasWork reports whether an input is not finished or a question is open. a.mu is
+// held.
+func (a *Agent) hasWork() bool {
+	return a.current != nil && !a.current.State().Final() ||
+		len(a.queue)+len(a.steering)+len(a.interrupted) > 0 || a.asks.open()
 }
 
 // claim makes a pooled agent the caller's. It reports whether it still lives.

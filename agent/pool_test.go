@@ -126,3 +126,45 @@ func TestPoolConcurrently(t *testing.T) {
 	stats := m.Stats()
 	assert.Less(t, stats.Spawned, int64(800))
 }
+
+// Whoever has waited for the input may give the agent back: what the agent does
+// after it is waited for.
+func TestReleaseRightAfterTheInput(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		typ := handle(func(ctx context.Context, a *Agent, in Input) error {
+			if in.Text == "deaf" {
+				time.Sleep(time.Hour)
+			}
+			return nil
+		})
+		typ.Pool = 1
+		m := newManager(t, ManagerOptions{}, typ)
+		a, err := m.Acquire(t.Context(), "test")
+		require.NoError(t, err)
+		require.NoError(t, a.Hook(OnIdle, "tidy", func(ctx context.Context) error {
+			assert.ErrorIs(t, m.Release(ctx, a), ErrBusy)
+			time.Sleep(time.Second)
+			return nil
+		}))
+		for range 3 {
+			r, err := a.Submit(t.Context(), Input{})
+			require.NoError(t, err)
+			require.NoError(t, r.Wait(t.Context()))
+			require.NoError(t, m.Release(t.Context(), a))
+			b, err := m.Acquire(t.Context(), "test")
+			require.NoError(t, err)
+			require.Same(t, a, b)
+		}
+		// Late work must not touch what the next user has.
+		r, err := a.Submit(t.Context(), Input{Text: "deaf"})
+		require.NoError(t, err)
+		synctest.Wait()
+		r.Abort("enough")
+		require.ErrorIs(t, r.Wait(t.Context()), ErrAborted)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var still *StillRunningError
+		require.ErrorAs(t, m.Release(ctx, a), &still)
+		require.NoError(t, m.Release(t.Context(), a), "it is still handed out; its work ends some time")
+	})
+}
