@@ -179,11 +179,14 @@ func (a *Agent) leaveBehind(r *Run) {
 	a.requeueSteering()
 	a.looping = false
 	a.abandoned++
-	a.startLoop()
-	a.touch()
-	a.mu.Unlock()
 	a.Emit(Message{Level: slog.LevelWarn, Text: fmt.Sprintf(
 		"the work on input %s ignores its abort for %s; going on without it", r.input.ID, a.typ.DrainTimeout)})
+	a.touch()
+	a.startLoop()
+	if !a.looping {
+		a.Emit(Idle{})
+	}
+	a.mu.Unlock()
 }
 
 // SafePoint tells the agent that the work of ctx is at a point where it may

@@ -392,3 +392,23 @@ func TestQuestionsEndWithTheirInput(t *testing.T) {
 		}
 	})
 }
+
+func TestOneOfManyGetsTheCommandsName(t *testing.T) {
+	m := newManager(t, ManagerOptions{}, Type{Name: "test"})
+	for range 50 {
+		a := spawn(t, m, SpawnOptions{})
+		c := CommandFunc(func(context.Context, string) (string, error) { return "", nil }, "")
+		var wg sync.WaitGroup
+		var won atomic.Int32
+		for range 8 {
+			wg.Go(func() {
+				if a.Command("c", c) == nil {
+					won.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		require.EqualValues(t, 1, won.Load())
+		require.ErrorIs(t, a.Command("d", c, "e", "d"), ErrDuplicate)
+	}
+}

@@ -103,6 +103,11 @@ func (s *commandSet) routes(line string) bool {
 func (s *commandSet) find(name string) *commandEntry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.named(name)
+}
+
+// named is find with s.mu held.
+func (s *commandSet) named(name string) *commandEntry {
 	for _, e := range s.list {
 		if e.name == name || slices.Contains(e.aliases, name) {
 			return e
@@ -114,20 +119,21 @@ func (s *commandSet) find(name string) *commandEntry {
 // Command registers c as /name and under the aliases. Names are not case
 // sensitive. It fails with [ErrDuplicate] when one of the names is taken.
 func (a *Agent) Command(name string, c Command, aliases ...string) error {
+	s := a.commands
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	names := append([]string{name}, aliases...)
 	for i, n := range names {
 		clean, args, ok := splitCommand("/" + n)
 		if !ok || args != "" || c == nil {
 			return fmt.Errorf("agent %s: command %q: want one word of letters, digits, '-', '_', '.' or ':' and a command", a.id, n)
 		}
-		if clean == "help" || a.commands.find(clean) != nil {
+		if clean == "help" || s.named(clean) != nil || slices.Contains(names[:i], clean) {
 			return fmt.Errorf("agent %s: command /%s: %w", a.id, clean, ErrDuplicate)
 		}
 		names[i] = clean
 	}
-	a.commands.mu.Lock()
-	defer a.commands.mu.Unlock()
-	a.commands.list = append(a.commands.list, &commandEntry{name: names[0], aliases: names[1:], command: c})
+	s.list = append(s.list, &commandEntry{name: names[0], aliases: names[1:], command: c})
 	return nil
 }
 

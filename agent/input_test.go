@@ -488,3 +488,21 @@ func TestTheEndDuringHooksAfterAnInput(t *testing.T) {
 		})
 	}
 }
+
+// Work that is left behind leaves an agent that is idle, and says so.
+func TestIdleAfterWorkWasLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newManager(t, ManagerOptions{}, handle(func(context.Context, *Agent, Input) error { time.Sleep(time.Hour); return nil }))
+		a := spawn(t, m, SpawnOptions{})
+		_, err := a.Submit(t.Context(), Input{})
+		require.NoError(t, err)
+		synctest.Wait()
+		a.Abort("enough")
+		time.Sleep(DefaultDrainTimeout + time.Second)
+		assert.True(t, a.Idle())
+		list := events(a)
+		assert.Equal(t, Idle{}, list[len(list)-1].Body)
+		time.Sleep(2 * time.Hour)
+		assert.Len(t, bodiesOf[Idle](events(a)), 1)
+	})
+}

@@ -128,6 +128,10 @@ var errGoexit = errors.New("its goroutine was ended by runtime.Goexit")
 // is nil, has called runtime.Goexit.
 func (a *Agent) exited(w *work, r *Run) {
 	if r != nil {
+		r.mu.Lock()
+		cancel := r.cancel
+		r.mu.Unlock()
+		cancel(errGoexit)
 		a.m.logger.Error("input failed", "agent", a.id, "input", r.input.ID, "error", errGoexit)
 		a.Emit(Message{Level: slog.LevelError, Text: errGoexit.Error()})
 		a.finish(r, Failed, errGoexit)
