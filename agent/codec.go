@@ -86,7 +86,7 @@ func (rec *record) encode(compress bool) ([]byte, error) {
 		b = binary.AppendUvarint(b, uint64(len(p.data)))
 		b = append(b, p.data...)
 	}
-	if len(b) > math.MaxUint32 {
+	if uint64(len(b)) > math.MaxUint32 {
 		return nil, fmt.Errorf("checkpoint %d holds %d bytes: a record holds at most 4 GiB", rec.seq, len(b))
 	}
 	if compress && len(b) > 512 {

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 )
 
 // FileStore keeps the records of each agent in one append-only file of a
@@ -27,9 +29,12 @@ type FileStore struct {
 	dir  *os.Root
 	opts FileStoreOptions
 
-	mu    sync.Mutex
-	known map[string]*fileState // what the last change of each file left
+	known *lru.Cache[string, *fileState] // what the last change of each file left
 }
+
+// knownFiles bounds what is remembered of files: another one is read once more
+// before it is appended to.
+const knownFiles = 1 << 16
 
 // FileStoreOptions adjust a [FileStore].
 type FileStoreOptions struct {
@@ -69,19 +74,23 @@ func NewFileStore(dir string, opts FileStoreOptions) (*FileStore, error) {
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint store %s: %w", dir, err)
 	}
-	return &FileStore{dir: root, opts: opts, known: map[string]*fileState{}}, nil
+	known, err := lru.New[string, *fileState](knownFiles)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("checkpoint store %s: %w", dir, err), root.Close())
+	}
+	return &FileStore{dir: root, opts: opts, known: known}, nil
 }
 
 // fileName returns the name of an agent's file.
 func fileName(agentID string) string { return escapeName(agentID) + fileSuffix }
 
 func (s *FileStore) state(agentID string) *fileState {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.known[agentID]
-	if st == nil {
-		st = &fileState{}
-		s.known[agentID] = st
+	if st, ok := s.known.Get(agentID); ok {
+		return st
+	}
+	st := &fileState{}
+	if old, found, _ := s.known.PeekOrAdd(agentID, st); found {
+		return old // another goroutine was faster
 	}
 	return st
 }
@@ -300,11 +309,7 @@ func (s *FileStore) Delete(ctx context.Context, agentID string) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.info = nil
-	defer func() {
-		s.mu.Lock()
-		delete(s.known, agentID)
-		s.mu.Unlock()
-	}()
+	defer s.known.Remove(agentID)
 	f, err := openLocked(s.dir, fileName(agentID), 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

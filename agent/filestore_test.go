@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -39,7 +40,7 @@ func TestHalfWrittenReplacementsAreSwept(t *testing.T) {
 	require.NoError(t, os.WriteFile(half, nil, 0o600))
 	require.NoError(t, s.Delete(t.Context(), "a"))
 	assert.Empty(t, names())
-	assert.Empty(t, s.known)
+	assert.Zero(t, s.known.Len())
 }
 
 // A link that something else put into the directory leads nowhere.
@@ -59,4 +60,25 @@ func TestFilesOutsideOfTheDirectoryAreNotTouched(t *testing.T) {
 	data, err := os.ReadFile(outside)
 	require.NoError(t, err)
 	assert.Equal(t, "precious", string(data))
+}
+
+// What is known of files that are not written any more is forgotten.
+func TestFilesAreForgotten(t *testing.T) {
+	s, err := NewFileStore(t.TempDir(), FileStoreOptions{Logger: quiet})
+	require.NoError(t, err)
+	s.known.Resize(2)
+	for seq := range uint64(3) {
+		for i := range 5 {
+			require.NoError(t, s.Append(t.Context(), fmt.Sprint(i), Record{Seq: seq + 1, Data: []byte("x")}))
+		}
+	}
+	assert.Equal(t, 2, s.known.Len())
+	for i := range 5 {
+		n := 0
+		for _, err := range s.Records(t.Context(), fmt.Sprint(i)) {
+			require.NoError(t, err)
+			n++
+		}
+		assert.Equal(t, 3, n)
+	}
 }

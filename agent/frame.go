@@ -34,7 +34,7 @@ type frame struct {
 }
 
 func appendFrame(b []byte, rec Record) ([]byte, error) {
-	if len(rec.Data) > math.MaxUint32 {
+	if uint64(len(rec.Data)) > math.MaxUint32 {
 		return nil, fmt.Errorf("checkpoint %d holds %d bytes: at most 4 GiB fit", rec.Seq, len(rec.Data))
 	}
 	start := len(b)
@@ -47,7 +47,7 @@ func appendFrame(b []byte, rec Record) ([]byte, error) {
 }
 
 // headAt reads the head of a frame. ok is false when there is none at offset.
-func headAt(data []byte, offset int) (seq uint64, size int, sum uint32, ok bool) {
+func headAt(data []byte, offset int) (seq uint64, length, sum uint32, ok bool) {
 	if len(data)-offset < frameHead {
 		return 0, 0, 0, false
 	}
@@ -55,7 +55,7 @@ func headAt(data []byte, offset int) (seq uint64, size int, sum uint32, ok bool)
 	if string(h[:4]) != frameMagic || crc32.Checksum(h[:20], castagnoli) != binary.LittleEndian.Uint32(h[20:]) {
 		return 0, 0, 0, false
 	}
-	return binary.LittleEndian.Uint64(h[4:]), int(binary.LittleEndian.Uint32(h[12:])), binary.LittleEndian.Uint32(h[16:]), true
+	return binary.LittleEndian.Uint64(h[4:]), binary.LittleEndian.Uint32(h[12:]), binary.LittleEndian.Uint32(h[16:]), true
 }
 
 // scanFrames calls yield for each frame of a file, also for damaged ones that
@@ -72,8 +72,9 @@ func scanFrames(data []byte, yield func(frame) bool) (end int) {
 	}
 	var pending []frame // damaged frames that may turn out to be a torn end
 	for offset < len(data) {
-		seq, size, sum, ok := headAt(data, offset)
-		if ok && size <= len(data)-offset-frameHead {
+		seq, length, sum, ok := headAt(data, offset)
+		if ok && uint64(length) <= uint64(len(data)-offset-frameHead) {
+			size := int(length)
 			body := data[offset+frameHead : offset+frameHead+size : offset+frameHead+size]
 			if crc32.Checksum(body, castagnoli) == sum {
 				for _, bad := range pending {
@@ -106,7 +107,7 @@ func scanFrames(data []byte, yield func(frame) bool) (end int) {
 		}
 		reason := fmt.Sprintf("%d bytes are not a record", next-offset)
 		if ok {
-			reason = fmt.Sprintf("its checksum does not fit its %d bytes", size)
+			reason = fmt.Sprintf("its checksum does not fit its %d bytes", length)
 		} else {
 			seq = 0
 		}

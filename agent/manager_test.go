@@ -409,3 +409,29 @@ func TestStopHooksRunEvenWhenTimeIsUp(t *testing.T) {
 		assert.Len(t, ran, 3)
 	})
 }
+
+// A watcher that does not look for a while costs those that change little.
+func TestAStalledWatcherIsCheap(t *testing.T) {
+	w := &watcher{added: map[*Agent]int{}, signal: make(chan struct{}, 1)}
+	agents := make([]Agent, 100_000)
+	start := time.Now()
+	for i := range agents {
+		w.add(Change{&agents[i], Removed}) // it saw them come
+	}
+	for range 10 {
+		for i := range agents {
+			w.add(Change{&agents[i], Added})
+			w.add(Change{&agents[i], Removed})
+		}
+	}
+	assert.Less(t, time.Since(start), 20*time.Second)
+	assert.LessOrEqual(t, len(w.pending), 3*len(agents))
+	assert.Empty(t, w.added)
+	left := 0
+	for _, c := range w.pending {
+		if c.Agent != nil {
+			left++
+		}
+	}
+	assert.Equal(t, len(agents), left)
+}

@@ -29,6 +29,7 @@ type watchers struct {
 
 type watcher struct {
 	pending []Change
+	holes   int            // changes in pending that cancelled each other out
 	added   map[*Agent]int // index in pending of an Added not delivered yet
 	signal  chan struct{}
 }
@@ -44,24 +45,32 @@ func (w *watchers) tell(c Change) {
 func (w *watcher) add(c Change) {
 	if i, unseen := w.added[c.Agent]; unseen && c.Kind == Removed {
 		w.pending[i].Agent = nil
+		w.holes++
 		delete(w.added, c.Agent)
+		w.close()
 		return
 	}
 	if c.Kind == Added {
 		w.added[c.Agent] = len(w.pending)
 	}
 	w.pending = append(w.pending, c)
-	if len(w.pending) > 64 && len(w.pending) > 4*(len(w.added)+1) {
-		w.pending = slices.DeleteFunc(w.pending, func(c Change) bool { return c.Agent == nil })
-		for i, c := range w.pending {
-			if c.Kind == Added {
-				w.added[c.Agent] = i
-			}
-		}
-	}
 	select {
 	case w.signal <- struct{}{}:
 	default:
+	}
+}
+
+// close closes the holes once they are half of what is pending.
+func (w *watcher) close() {
+	if w.holes < 64 || w.holes < len(w.pending)/2 {
+		return
+	}
+	w.pending = slices.DeleteFunc(w.pending, func(c Change) bool { return c.Agent == nil })
+	w.holes = 0
+	for i, c := range w.pending {
+		if c.Kind == Added {
+			w.added[c.Agent] = i
+		}
 	}
 }
 
@@ -101,7 +110,7 @@ func (m *Manager) Watch(ctx context.Context) iter.Seq[Change] {
 		for ctx.Err() == nil {
 			m.mu.Lock()
 			changes := w.pending
-			w.pending = nil
+			w.pending, w.holes = nil, 0
 			clear(w.added)
 			closed := m.watch.closed
 			m.mu.Unlock()
