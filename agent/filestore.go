@@ -12,8 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-
-	lru "github.com/hashicorp/golang-lru/v2"
 )
 
 // FileStore keeps the records of each agent in one append-only file of a
@@ -29,12 +27,10 @@ type FileStore struct {
 	dir  *os.Root
 	opts FileStoreOptions
 
-	known *lru.Cache[string, *fileState] // what the last change of each file left
+	mu    sync.Mutex
+	known map[string]*fileState // what the last change of each file left
+	limit int                   // of known; a file that is not in it is read before it is appended to
 }
-
-// knownFiles bounds what is remembered of files: another one is read once more
-// before it is appended to.
-const knownFiles = 1 << 16
 
 // FileStoreOptions adjust a [FileStore].
 type FileStoreOptions struct {
@@ -74,23 +70,25 @@ func NewFileStore(dir string, opts FileStoreOptions) (*FileStore, error) {
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint store %s: %w", dir, err)
 	}
-	known, err := lru.New[string, *fileState](knownFiles)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("checkpoint store %s: %w", dir, err), root.Close())
-	}
-	return &FileStore{dir: root, opts: opts, known: known}, nil
+	return &FileStore{dir: root, opts: opts, known: map[string]*fileState{}, limit: 1 << 16}, nil
 }
 
 // fileName returns the name of an agent's file.
 func fileName(agentID string) string { return escapeName(agentID) + fileSuffix }
 
 func (s *FileStore) state(agentID string) *fileState {
-	if st, ok := s.known.Get(agentID); ok {
-		return st
-	}
-	st := &fileState{}
-	if old, found, _ := s.known.PeekOrAdd(agentID, st); found {
-		return old // another goroutine was faster
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.known[agentID]
+	if st == nil {
+		for id := range s.known { // any one will do
+			if len(s.known) < s.limit {
+				break
+			}
+			delete(s.known, id)
+		}
+		st = &fileState{}
+		s.known[agentID] = st
 	}
 	return st
 }
@@ -309,7 +307,11 @@ func (s *FileStore) Delete(ctx context.Context, agentID string) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.info = nil
-	defer s.known.Remove(agentID)
+	defer func() {
+		s.mu.Lock()
+		delete(s.known, agentID)
+		s.mu.Unlock()
+	}()
 	f, err := openLocked(s.dir, fileName(agentID), 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

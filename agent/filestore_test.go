@@ -40,7 +40,7 @@ func TestHalfWrittenReplacementsAreSwept(t *testing.T) {
 	require.NoError(t, os.WriteFile(half, nil, 0o600))
 	require.NoError(t, s.Delete(t.Context(), "a"))
 	assert.Empty(t, names())
-	assert.Zero(t, s.known.Len())
+	assert.Empty(t, s.known)
 }
 
 // A link that something else put into the directory leads nowhere.
@@ -66,13 +66,13 @@ func TestFilesOutsideOfTheDirectoryAreNotTouched(t *testing.T) {
 func TestFilesAreForgotten(t *testing.T) {
 	s, err := NewFileStore(t.TempDir(), FileStoreOptions{Logger: quiet})
 	require.NoError(t, err)
-	s.known.Resize(2)
+	s.limit = 2
 	for seq := range uint64(3) {
 		for i := range 5 {
 			require.NoError(t, s.Append(t.Context(), fmt.Sprint(i), Record{Seq: seq + 1, Data: []byte("x")}))
 		}
 	}
-	assert.Equal(t, 2, s.known.Len())
+	assert.Len(t, s.known, 2)
 	for i := range 5 {
 		n := 0
 		for _, err := range s.Records(t.Context(), fmt.Sprint(i)) {
