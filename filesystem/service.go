@@ -17,11 +17,8 @@ import (
 	"github.com/tokenring-ai/tokenring-go/registry"
 )
 
-// Defaults of [Options].
-const (
-	DefaultMaxFileSize = 64 << 20
-	DefaultMaxResult   = 48 << 10
-)
+// DefaultMaxFileSize is the default of [Options.MaxFileSize].
+const DefaultMaxFileSize = 64 << 20
 
 // Options describe a [Service]. The zero value serves the current directory.
 type Options struct {
@@ -73,7 +70,8 @@ type Options struct {
 	// Protect are names of directories and files that must not be changed or
 	// removed, wherever they lie; case does not count. Nil means {".git"}: a hook
 	// in there would run outside of any approval. A directory that contains one
-	// may be moved.
+	// may be moved. A symlink to one is seen through in the providers of this
+	// package; others must refuse to write through it themselves.
 	Protect []string
 
 	// Run bounds the run tool.

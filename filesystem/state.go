@@ -65,15 +65,18 @@ func (s *Service) Selected() []string {
 	return slices.Clone(s.selected)
 }
 
+// maxContext is the size in bytes from which a selected file is not shown.
+const maxContext = 48 << 10
+
 // Context yields the selected files as text for a model. A file that cannot be
-// read is yielded as the reason. It fits what a conversation injects.
+// read, is over 48 KiB or no text is yielded as the reason. It fits what a conversation injects.
 func (s *Service) Context(ctx context.Context) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, name := range s.Selected() {
 			text := ""
 			if data, err := s.readClean(ctx, s.tree(), name); err != nil {
 				text = fmt.Sprintf("The selected file %s cannot be read: %v", name, err)
-			} else if len(data) > DefaultMaxResult || strings.IndexByte(string(data), 0) >= 0 {
+			} else if len(data) > maxContext || strings.IndexByte(string(data), 0) >= 0 {
 				text = fmt.Sprintf("The selected file %s has %d bytes, too many to show, or is not text. Read the lines you need.", name, len(data))
 			} else {
 				s.know(name, data)

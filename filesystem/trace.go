@@ -9,7 +9,8 @@ import (
 // nothing, and must be safe for concurrent use. They are called within the
 // operation, so they should return soon.
 type Trace struct {
-	// Done is told how every operation went.
+	// Done is told how each operation went that Operation.Name lists; what is
+	// looked up or iterated otherwise costs no call.
 	Done func(ctx context.Context, op Operation)
 
 	// Wrote is told each path that was changed, also by a program that was run
