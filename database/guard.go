@@ -292,7 +292,7 @@ func (d Dialect) harmful(name string) bool {
 				return true
 			}
 		}
-		return slices.Contains([]string{"SET_CONFIG", "SETVAL", "NEXTVAL", "SETSEED", "LOREAD", "LOWRITE", "TXID_CURRENT", "PG_CURRENT_XACT_ID"}, name)
+		return slices.Contains([]string{"SET_CONFIG", "SETVAL", "NEXTVAL", "SETSEED", "LOREAD", "LOWRITE", "SEPGSQL_SETCON", "TXID_CURRENT", "PG_CURRENT_XACT_ID"}, name)
 	case MySQL:
 		for _, prefix := range [...]string{
 			// of replication, and of plugins that come with the servers

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -46,9 +47,10 @@ type server struct {
 func (s *server) open(t testing.TB, options string) *sql.DB {
 	t.Helper()
 	s.once.Do(func() { s.err = s.start() })
-	if s.err != nil {
+	if errors.Is(s.err, errMissing) {
 		t.Skipf("no %s: %v", s.name, s.err)
 	}
+	require.NoError(t, s.err)
 	admin, err := sql.Open(s.driver, s.dsn(s.dir, s.admin))
 	require.NoError(t, err)
 	defer admin.Close()
@@ -61,6 +63,9 @@ func (s *server) open(t testing.TB, options string) *sql.DB {
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	return db
 }
+
+// errMissing is wrapped when this machine cannot have the server.
+var errMissing = errors.New("not installed")
 
 func (s *server) start() error {
 	bin, err := s.programs()
@@ -128,7 +133,7 @@ var postgres = &server{
 		}
 		found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 		if len(found) == 0 {
-			return "", fmt.Errorf("initdb is not installed")
+			return "", fmt.Errorf("initdb: %w", errMissing)
 		}
 		return filepath.Dir(slices.Max(found)), nil
 	},
@@ -152,7 +157,7 @@ var mariadb = &server{
 				return dir, nil
 			}
 		}
-		return "", fmt.Errorf("mariadbd is not installed")
+		return "", fmt.Errorf("mariadbd: %w", errMissing)
 	},
 	initial: func(_, dir string) []string {
 		return []string{"mariadb-install-db", "--no-defaults", "--datadir=" + filepath.Join(dir, "data"), "--auth-root-authentication-method=normal", "--skip-test-db"}
@@ -181,5 +186,5 @@ func unprivileged(dir string) (*syscall.SysProcAttr, error) {
 		}
 		return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 	}
-	return nil, fmt.Errorf("no user to run the server as")
+	return nil, fmt.Errorf("a user to run the server as: %w", errMissing)
 }
