@@ -177,6 +177,7 @@ func (m *transcription) Transcribe(ctx context.Context, req *aiclient.Transcript
 		return nil, err
 	}
 	out := &aiclient.TranscriptionResponse{}
+	var words segments
 	found := false
 	s := jsonscan.New(answer)
 	for s.Object(); s.Key(); {
@@ -188,7 +189,7 @@ func (m *transcription) Transcribe(ctx context.Context, req *aiclient.Transcript
 			out.Language = s.Text()
 		case "words":
 			for s.Array(); s.Item(); {
-				out.Segments = addWord(out.Segments, &s)
+				words.add(&s)
 			}
 		default:
 			s.Skip()
@@ -203,14 +204,21 @@ func (m *transcription) Transcribe(ctx context.Context, req *aiclient.Transcript
 		}
 		return nil, client.Missing(m.model, header, "text")
 	}
+	out.Segments = words.end()
 	if n := len(out.Segments); n > 0 {
 		out.Duration = out.Segments[n-1].End
 	}
 	return out, nil
 }
 
-// addWord adds a word, or the space between two, to the segment of its speaker.
-func addWord(segments []aiclient.TranscriptionSegment, s *jsonscan.Scanner) []aiclient.TranscriptionSegment {
+// segments puts words together to stretches of one speaker.
+type segments struct {
+	list []aiclient.TranscriptionSegment
+	text strings.Builder // of the last of them
+}
+
+// add adds a word, or the space between two, to the segment of its speaker.
+func (t *segments) add(s *jsonscan.Scanner) {
 	word := aiclient.TranscriptionSegment{}
 	for s.Object(); s.Key(); {
 		switch string(s.Name()) {
@@ -226,13 +234,22 @@ func addWord(segments []aiclient.TranscriptionSegment, s *jsonscan.Scanner) []ai
 			s.Skip()
 		}
 	}
-	if n := len(segments); n > 0 && (segments[n-1].Speaker == word.Speaker || strings.TrimSpace(word.Text) == "") {
-		last := &segments[n-1]
-		last.Text += word.Text
-		last.End = max(last.End, word.End)
-		return segments
+	n := len(t.list)
+	if n == 0 || t.list[n-1].Speaker != word.Speaker && strings.TrimSpace(word.Text) != "" {
+		t.list = append(t.end(), word)
+		n++
 	}
-	return append(segments, word)
+	t.text.WriteString(word.Text)
+	t.list[n-1].End = max(t.list[n-1].End, word.End)
+}
+
+// end completes the last segment and returns all.
+func (t *segments) end() []aiclient.TranscriptionSegment {
+	if n := len(t.list); n > 0 {
+		t.list[n-1].Text = t.text.String()
+		t.text.Reset()
+	}
+	return t.list
 }
 
 func seconds(f float64) time.Duration { return time.Duration(f * float64(time.Second)) }

@@ -4,6 +4,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,6 +66,23 @@ func TestTranscription(t *testing.T) {
 		{Text: "yes", Start: 1500 * time.Millisecond, End: 2 * time.Second, Speaker: "b"},
 	}, resp.Segments)
 	assert.Equal(t, 2*time.Second, resp.Duration)
+}
+
+// TestLongTranscription reads the words of many hours of one speaker: what it
+// allocates grows with their number and not with its square.
+func TestLongTranscription(t *testing.T) {
+	const n = 30_000
+	word := `{"text":"words ","start":1,"end":2,"speaker_id":"a"}`
+	answer := `{"text":"…","words":[` + strings.TrimSuffix(strings.Repeat(word+",", n), ",") + `]}`
+	p := newProvider(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, answer) })
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	resp, err := p.Transcription("scribe_v1").Transcribe(t.Context(), &aiclient.TranscriptionRequest{Audio: aiclient.File{MediaType: "audio/wav", Data: []byte("x")}})
+	runtime.ReadMemStats(&after)
+	require.NoError(t, err)
+	require.Len(t, resp.Segments, 1)
+	assert.Len(t, resp.Segments[0].Text, n*len("words "))
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(30*len(answer)))
 }
 
 func TestList(t *testing.T) {

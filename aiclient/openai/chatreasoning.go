@@ -10,21 +10,22 @@ import (
 // readContent reads content that is a list of parts, as Mistral's reasoning
 // models send it.
 func (d *decoder) readContent(s *jsonscan.Scanner) {
+	var texts, thoughts []string
 	for s.Array(); s.Item(); {
 		for s.Object(); s.Key(); {
 			switch string(s.Name()) {
 			case "text":
-				d.text += s.Text()
+				texts = append(texts, s.Text())
 			case "thinking":
 				d.field = "thinking"
 				if s.Kind() == jsonscan.String {
-					d.reasoning += s.Text()
+					thoughts = append(thoughts, s.Text())
 					continue
 				}
 				for s.Array(); s.Item(); {
 					for s.Object(); s.Key(); {
 						if string(s.Name()) == "text" {
-							d.reasoning += s.Text()
+							thoughts = append(thoughts, s.Text())
 						} else {
 							s.Skip()
 						}
@@ -35,6 +36,8 @@ func (d *decoder) readContent(s *jsonscan.Scanner) {
 			}
 		}
 	}
+	d.text += strings.Join(texts, "")
+	d.reasoning += strings.Join(thoughts, "")
 }
 
 // reasoningIndex makes all reasoning of a reply one block, also what comes after

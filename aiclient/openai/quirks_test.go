@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -242,5 +243,45 @@ func TestStructuredOutput(t *testing.T) {
 		for _, r := range server.Requests() {
 			assert.Equal(t, strict, strings.Contains(string(r.Body), `"strict":true`), "%s", r.Body)
 		}
+	}
+}
+
+// TestManySmallPieces reads replies and errors of very many pieces: what they
+// allocate grows with their length and not with its square.
+func TestManySmallPieces(t *testing.T) {
+	const n = 8000
+	list := func(piece string) string { return strings.TrimSuffix(strings.Repeat(piece+",", n), ",") }
+	text := strings.Repeat("x", 100)
+	for name, body := range map[string]string{
+		"content":  `{"choices":[{"message":{"content":[` + list(`{"type":"text","text":"`+text+`"}`) + `]},"finish_reason":"stop"}]}`,
+		"thinking": `{"choices":[{"message":{"content":[` + list(`{"type":"thinking","thinking":[{"text":"`+text+`"}]}`) + `]},"finish_reason":"stop"}]}`,
+		"summary":  `{"status":"completed","output":[{"type":"reasoning","summary":[` + list(`{"text":"`+text+`"}`) + `]}]}`,
+		"raw":      `{"status":"completed","output":[{"type":"reasoning","content":[` + list(`{"text":"`+text+`"}`) + `]}]}`,
+		"errors":   `{"detail":[` + list(`{"msg":"`+text+`"}`) + `]}`,
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if name == "errors" {
+				w.WriteHeader(http.StatusUnprocessableEntity)
+			}
+			_, _ = io.WriteString(w, body)
+		}))
+		t.Cleanup(server.Close)
+		provider := openai.New(openai.Options{BaseURL: server.URL, HTTPClient: newClient(t)})
+		chat := provider.Chat("m")
+		if name == "summary" || name == "raw" {
+			chat = provider.Responses("m")
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		resp, err := chat.Generate(t.Context(), ask("x"))
+		runtime.ReadMemStats(&after)
+		if name == "errors" {
+			require.Error(t, err)
+			assert.Less(t, len(err.Error()), 10_000)
+		} else {
+			require.NoError(t, err, name)
+			assert.GreaterOrEqual(t, len(resp.Text())+len(resp.Message.Reasoning()), n*len(text), name)
+		}
+		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(30*len(body)), name)
 	}
 }

@@ -276,15 +276,11 @@ func (d *responsesDecoder) item(raw []byte, index int32) {
 	case "reasoning":
 		p := aiclient.Part{Kind: aiclient.KindReasoning, Index: index}
 		if !d.streamed {
-			for i, text := range data.Summary {
-				if i > 0 {
-					p.Text += summaryBreak
-				}
-				p.Text += text
-			}
+			texts := []string{strings.Join(data.Summary, summaryBreak)}
 			for _, c := range content {
-				p.Text += c.Text
+				texts = append(texts, c.Text)
 			}
+			p.Text = strings.Join(texts, "")
 		}
 		if data.Encrypted != "" {
 			p.Provider = aiclient.NewProviderData(d.provider, data)

@@ -11,6 +11,9 @@ import (
 	"github.com/tokenring-ai/tokenring-go/aiclient/internal/jsonscan"
 )
 
+// maxMessage bounds what is kept of a provider's message, in bytes.
+const maxMessage = 4000
+
 // StatusError describes an answer whose status is an error.
 func (c *Client) StatusError(model string, status int, header http.Header, body []byte) *aiclient.APIError {
 	e := c.BodyError(model, body)
@@ -55,7 +58,7 @@ func (c *Client) BodyError(model string, data []byte) *aiclient.APIError {
 		message = strings.TrimPrefix(message+": "+body.raw, ": ")
 	}
 	e := &aiclient.APIError{Provider: c.Provider, Model: model, Code: c.redact(body.code),
-		Message: c.excerpt([]byte(message), 4000), RequestID: body.requestID, RetryAfter: body.retryAfter}
+		Message: c.excerpt([]byte(message), maxMessage), RequestID: body.requestID, RetryAfter: body.retryAfter}
 	status, _ := strconv.Atoi(body.code)
 	if body.status != 0 {
 		status = int(body.status)
@@ -92,7 +95,9 @@ func (b *errorBody) read(s *jsonscan.Scanner, depth int) {
 				s.Skip()
 			}
 		case "msg":
-			b.message = strings.TrimPrefix(b.message+"; "+s.Text(), "; ")
+			if text := s.Text(); len(b.message) < maxMessage {
+				b.message = strings.TrimPrefix(b.message+"; "+text, "; ")
+			}
 		case "type", "object":
 			text := s.Text()
 			if depth == 0 && text == "error" {
