@@ -142,7 +142,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 		require.NoError(t, held.Close())
 		lines := bufio.NewScanner(out)
 		var reported []string
-		kill := time.AfterFunc(2*time.Second, func() { _ = cmd.Process.Kill() })
+		kill := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
 		for lines.Scan() {
 			kind, hash, _ := strings.Cut(lines.Text(), " ")
 			require.NotEqual(t, "error", kind, lines.Text())

@@ -150,7 +150,19 @@ func walk(t *testing.T, rnd *rand.Rand, steps int) {
 		{"cancelled in the middle", func() error {
 			ctx, cancel := context.WithTimeout(ctx, time.Duration(rnd.IntN(40))*time.Millisecond)
 			defer cancel()
-			_, err := r.Rollback(ctx, RollbackOptions{SetAside: true, Merges: true})
+			var err error
+			switch rnd.IntN(5) {
+			case 0:
+				_, err = r.Rollback(ctx, RollbackOptions{SetAside: true, Merges: true})
+			case 1:
+				_, err = r.Undo(ctx, "")
+			case 2:
+				_, err = r.RestoreSnapshot(ctx, some(must(r.Snapshots(t.Context()))))
+			case 3:
+				_, err = r.SwitchBranch(ctx, branch(), false, []Dirty{DirtyCarry, DirtySave}[rnd.IntN(2)])
+			case 4:
+				_, err = r.Merge(ctx, branch(), MergeOptions{})
+			}
 			return err
 		}},
 	}
