@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -224,6 +225,11 @@ func newService(ctx context.Context, dir string, opts Options) (*Service, error)
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
+	}
+	for _, pattern := range opts.InheritEnv {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return nil, fmt.Errorf("git: open %s: pattern %q of Options.InheritEnv: %w", dir, pattern, err)
+		}
 	}
 	abs, err := filepath.Abs(dir)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,6 +22,18 @@ func TestOpenFindsEveryKindOfRepository(t *testing.T) {
 		s, err := Open(ctx, r.path("dir"), testOptions())
 		require.NoError(t, err)
 		assert.Equal(t, r.dir, s.Root())
+	})
+	t.Run("by a symbolic link", func(t *testing.T) {
+		r := withCommit(t)
+		link := filepath.Join(t.TempDir(), "link")
+		require.NoError(t, os.Symlink(r.dir, link))
+		s, err := Open(ctx, link, testOptions())
+		require.NoError(t, err)
+		clean, err := s.checkPaths([]string{filepath.Join(link, "dir", "b.txt"), filepath.Join(link, "absent", "x"), r.path("a.txt")})
+		require.NoError(t, err)
+		assert.Equal(t, []string{"dir/b.txt", "absent/x", "a.txt"}, clean)
+		_, err = s.checkPaths([]string{filepath.Join(filepath.Dir(link), "x")})
+		require.ErrorIs(t, err, ErrInvalidName)
 	})
 	t.Run("none", func(t *testing.T) {
 		opts := testOptions()
@@ -131,6 +144,10 @@ func TestOpenFindsEveryKindOfRepository(t *testing.T) {
 		_, err := Open(ctx, t.TempDir(), opts)
 		require.ErrorIs(t, err, ErrNoGit)
 		assert.ErrorContains(t, err, "2.17.1")
+	})
+	t.Run("bad pattern", func(t *testing.T) {
+		_, err := Open(ctx, withCommit(t).dir, Options{InheritEnv: []string{"[A"}})
+		require.ErrorIs(t, err, path.ErrBadPattern)
 	})
 	t.Run("cancelled", func(t *testing.T) {
 		r := withCommit(t)

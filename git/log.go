@@ -71,7 +71,11 @@ func (s *Service) Log(ctx context.Context, opts LogOptions) ([]Commit, error) {
 	}
 	out, err := s.git(ctx, call{args: append(append(args, "--"), paths...)})
 	if err != nil {
-		return nil, fmt.Errorf("git: log: %w", s.unknownRevision(opts.From, err))
+		rev := opts.From
+		if opts.Until != "" && strings.Contains(stderrOf(err), "'^"+opts.Until+"'") {
+			rev = opts.Until
+		}
+		return nil, fmt.Errorf("git: log: %w", s.unknownRevision(rev, err))
 	}
 	commits, err := parseLog(out)
 	if err != nil {

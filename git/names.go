@@ -79,7 +79,11 @@ func (s *Service) checkPaths(paths []string) ([]string, error) {
 		rel := p
 		if filepath.IsAbs(p) {
 			var err error
-			if rel, err = filepath.Rel(s.root, p); err != nil {
+			if rel, err = filepath.Rel(s.root, p); err != nil || !filepath.IsLocal(rel) {
+				// git resolves the symbolic links that lead to the root.
+				rel, err = filepath.Rel(s.root, resolveParents(p))
+			}
+			if err != nil {
 				return nil, fmt.Errorf("path %q: %w: %v", p, ErrInvalidName, err)
 			}
 		}
@@ -95,4 +99,17 @@ func (s *Service) checkPaths(paths []string) ([]string, error) {
 		clean = append(clean, filepath.ToSlash(rel))
 	}
 	return clean, nil
+}
+
+// resolveParents resolves the symbolic links that lead to a path, which may be one
+// itself, or not exist.
+func resolveParents(p string) string {
+	for dir := filepath.Dir(p); ; dir = filepath.Dir(dir) {
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			return filepath.Join(real, strings.TrimPrefix(p, dir))
+		}
+		if dir == filepath.Dir(dir) {
+			return p
+		}
+	}
 }

@@ -256,7 +256,10 @@ func TestLogShowBlame(t *testing.T) {
 	assert.Len(t, must(r.Log(ctx, LogOptions{Paths: []string{"dir"}})), 1)
 	assert.Len(t, must(r.Log(ctx, LogOptions{Until: "HEAD~1"})), 1)
 	assert.Empty(t, must(newRepo(t).Log(ctx, LogOptions{})))
-	_, err := r.Show(ctx, "absent")
+	_, err := r.Log(ctx, LogOptions{Until: "absent"})
+	require.ErrorIs(t, err, ErrNotFound)
+	require.ErrorContains(t, err, `"absent"`)
+	_, err = r.Show(ctx, "absent")
 	require.ErrorIs(t, err, ErrNotFound)
 
 	r.file("a.txt", "third\nnot committed\n")
