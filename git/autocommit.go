@@ -223,6 +223,7 @@ func (a *AutoCommit) plan(ctx context.Context) (paths []string, skipped []Skippe
 	if a.opts.All {
 		dirty = nil
 	}
+	outside := a.s.outside()
 	still := make(map[string]bool, len(st.Entries))
 	forgotten := map[string]bool{}
 	for _, e := range st.Entries {
@@ -248,7 +249,7 @@ func (a *AutoCommit) plan(ctx context.Context) (paths []string, skipped []Skippe
 			skip("is a repository of its own")
 		case e.Submodule != "" && e.Submodule[1] != 'C' && e.Index == '.':
 			skip("is a submodule with uncommitted changes inside")
-		case a.s.prefixed() && !a.s.inside(e.Path):
+		case outside(e.Path):
 			skip("is outside of " + a.s.dir)
 		default:
 			paths = append(paths, e.Path)
@@ -283,31 +284,25 @@ func (a *AutoCommit) own() (func(string) bool, error) {
 	return func(p string) bool { return set[p] }, nil
 }
 
-// prefixed reports whether the service was opened below the root, which makes
-// that directory the workspace.
-func (s *Service) prefixed() bool {
-	dir, err := filepath.EvalSymlinks(s.dir)
-	if err != nil {
-		return false
-	}
-	root, err := filepath.EvalSymlinks(s.root)
-	return err == nil && dir != root
-}
-
-func (s *Service) inside(path string) bool {
-	dir, err := filepath.EvalSymlinks(s.dir)
-	if err != nil {
-		return false
-	}
+// outside returns the test for paths that are not below the directory that the
+// service was opened with, which is the workspace.
+func (s *Service) outside() func(path string) bool {
 	root, err := filepath.EvalSymlinks(s.root)
 	if err != nil {
-		return false
+		root = s.root
 	}
-	rel, err := filepath.Rel(dir, filepath.Join(root, filepath.FromSlash(path)))
-	return err == nil && filepath.IsLocal(rel)
+	dir, err := filepath.EvalSymlinks(s.dir)
+	if err != nil || dir == root {
+		return func(string) bool { return false }
+	}
+	return func(path string) bool {
+		rel, err := filepath.Rel(dir, filepath.Join(root, filepath.FromSlash(path)))
+		return err != nil || !filepath.IsLocal(rel)
+	}
 }
 
-// Last returns the last commit that AutoCommit made.
+// Last returns the last commit that AutoCommit made, after a resume without its
+// Files.
 func (a *AutoCommit) Last() (Commit, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

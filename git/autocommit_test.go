@@ -170,6 +170,8 @@ func TestAutoCommitStateSurvives(t *testing.T) {
 	require.NoError(t, json.Unmarshal(data, a))
 	again, _ := a.Last()
 	assert.Equal(t, c.Hash, again.Hash)
+	assert.NotEmpty(t, c.Files)
+	assert.Empty(t, again.Files, "they may be many")
 	assert.NotEqual(t, gen, a.Generation())
 
 	a.Reset("memory")

@@ -89,11 +89,18 @@ func (s *Service) fileState(e Entry) string {
 	return fmt.Sprintf("file %o %s", info.Mode().Perm()&0o111, hex.EncodeToString(h.Sum(nil)))
 }
 
-// MarshalJSON returns the baseline and the last results.
+// MarshalJSON returns the baseline and the last results, without the files of the
+// last commit, which may be many.
 func (a *AutoCommit) MarshalJSON() ([]byte, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return json.Marshal(a.st)
+	st := a.st
+	if st.Last != nil {
+		last := *st.Last
+		last.Files = nil
+		st.Last = &last
+	}
+	return json.Marshal(st)
 }
 
 // UnmarshalJSON restores what MarshalJSON returned. Whether AutoCommit is
