@@ -1,6 +1,7 @@
 package sqltest
 
 import (
+	"database/sql"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -19,7 +20,7 @@ var pieces = []string{
 	"'", "''", `"`, `""`, "`", "[", "]", `\`, "--", "-- ", "#", "/*", "*/", "/*!", "/*M!", "\n", "\r", "\t", "\f", "\v", "\u00a0", "\ufeff",
 	"$$", "$a$", "$x(", "@x::y(", ":z", "?", "?1", "E'", "U&'", `U&"`, "x'", "N'", "_utf8'", " UESCAPE '!' ", "1e", "0x", ".5",
 	"; ", ";", "; DELETE FROM t ", "; PRAGMA query_only = OFF; DELETE FROM t ", "; COMMIT; DELETE FROM t ", "; SET SESSION TRANSACTION READ WRITE; DELETE FROM t ",
-	"DELETE FROM t", " UNION SELECT 1 ", " FROM t ", " INTO OUTFILE '/tmp/tokenring-escape9' ",
+	"--\x7f", "E'\\'' ", ", pg_advisory_lock(1) ", ", get_lock('tokenring', 0) ", "DELETE FROM t", " UNION SELECT 1 ", " FROM t ", " INTO OUTFILE '/tmp/tokenring-escape9' ",
 }
 
 // TestRandomEscapes looks for a text that the check takes for one statement and an
@@ -29,7 +30,8 @@ func TestRandomEscapes(t *testing.T) {
 	if os.Getenv("TOKENRING_LONG") != "" {
 		n = 500_000
 	}
-	for _, e := range engines() {
+	ansi := engine{"mariadb ansi quotes", database.MySQL, func(t testing.TB) *sql.DB { return mariadb.open(t, "&sql_mode=%27ANSI_QUOTES%27") }}
+	for _, e := range append(engines(), ansi) {
 		t.Run(e.name, func(t *testing.T) {
 			db := e.open(t)
 			prepare(t, db, e.dialect)
