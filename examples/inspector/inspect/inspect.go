@@ -29,7 +29,7 @@ type Options struct {
 	// a free port of 127.0.0.1.
 	Addr string
 
-	// Interval is how often the overview is brought up to date. 0 means a
+	// Interval is how often the overview is brought up to date. 0 or less means a
 	// second.
 	Interval time.Duration
 
@@ -59,7 +59,9 @@ func Start(opts Options) (*Server, error) {
 	if opts.Manager == nil {
 		return nil, errors.New("inspector: no manager: there is nothing to look into")
 	}
-	opts.Interval = cmp.Or(opts.Interval, time.Second)
+	if opts.Interval <= 0 {
+		opts.Interval = time.Second
+	}
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
 	}

@@ -352,7 +352,7 @@ func TestOverviewShowsWhatTheHostAdds(t *testing.T) {
 func TestCloseDoesNotWaitForEver(t *testing.T) {
 	m, _ := host(t)
 	entered, release := make(chan struct{}), make(chan struct{})
-	s, err := inspect.Start(inspect.Options{Manager: m, Series: []inspect.Series{{Read: func() float64 {
+	s, err := inspect.Start(inspect.Options{Manager: m, Interval: -1, Series: []inspect.Series{{Read: func() float64 {
 		close(entered)
 		<-release
 		return 0
