@@ -55,16 +55,20 @@ func moved(err error) bool {
 }
 
 // publish writes data as the messages of one write behind t. It returns the
-// stream sequence of the first.
+// stream sequence of the first. However many messages there are, each may take as
+// long as one.
 func (s *Store) publish(ctx context.Context, subject string, t tail, h head, data []byte) (first uint64, err error) {
 	h.prev = t.last
-	h.parts = max(1, (len(data)+s.chunk-1)/s.chunk)
+	chunk := int(min(max(s.js.Conn().MaxPayload()-4096, 1024), 512<<10)) // room for the head of the message
+	h.parts = max(1, (len(data)+chunk-1)/chunk)
 	at := t.at
 	for i := range h.parts {
 		h.part = i + 1
-		piece := data[i*s.chunk : min(len(data), (i+1)*s.chunk)]
-		ack, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Header: h.header(), Data: piece},
+		piece := data[i*chunk : min(len(data), (i+1)*chunk)]
+		try, cancel := context.WithTimeout(ctx, tryTimeout)
+		ack, err := s.js.PublishMsg(try, &nats.Msg{Subject: subject, Header: h.header(), Data: piece},
 			jetstream.WithExpectLastSequencePerSubject(at))
+		cancel()
 		if moved(err) {
 			return 0, errMoved
 		}
@@ -86,8 +90,8 @@ func (s *Store) Append(ctx context.Context, agentID string, rec agent.Record) er
 	}
 	subject := s.subject(agentID)
 	h := head{kind: kindRecord, seq: rec.Seq, write: rand.Text()}
-	err := s.again(ctx, func(ctx context.Context) error {
-		t, err := s.tail(ctx, subject)
+	err := s.again(ctx, func(try context.Context) error {
+		t, err := s.tail(try, subject)
 		if err != nil {
 			return err
 		}
@@ -110,7 +114,7 @@ func (s *Store) Append(ctx context.Context, agentID string, rec agent.Record) er
 func (s *Store) Records(ctx context.Context, agentID string) iter.Seq2[agent.Record, error] {
 	return func(yield func(agent.Record, error) bool) {
 		var recs []agent.Record
-		err := s.again(ctx, func(ctx context.Context) (err error) {
+		err := s.again(ctx, func(context.Context) (err error) {
 			recs, _, err = s.read(ctx, s.subject(agentID))
 			return err
 		})
@@ -131,14 +135,15 @@ func (s *Store) Records(ctx context.Context, agentID string) iter.Seq2[agent.Rec
 }
 
 // read reads all complete records of a subject, and its end. Messages are asked
-// of the leader one by one, so that what was acknowledged is there.
+// of the leader one by one, so that what was acknowledged is there; each may take
+// as long as one.
 func (s *Store) read(ctx context.Context, subject string) ([]agent.Record, tail, error) {
 	var recs []agent.Record
 	var end tail
 	var open head // of the write that is being put together
 	var data []byte
 	for next := uint64(1); ; {
-		try, cancel := context.WithTimeout(context.WithoutCancel(ctx), tryTimeout)
+		try, cancel := context.WithTimeout(ctx, tryTimeout)
 		msg, err := s.stream.GetMsg(try, next, jetstream.WithGetMsgSubject(subject))
 		cancel()
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -190,7 +195,7 @@ func (s *Store) Replace(ctx context.Context, agentID string, upTo uint64, recs [
 	subject := s.subject(agentID)
 	h := head{kind: kindAll, write: rand.Text()}
 	var first uint64
-	err := s.again(ctx, func(ctx context.Context) error {
+	err := s.again(ctx, func(context.Context) error {
 		old, t, err := s.read(ctx, subject)
 		if err != nil {
 			return err
@@ -205,10 +210,11 @@ func (s *Store) Replace(ctx context.Context, agentID string, upTo uint64, recs [
 				all = append(all, rec)
 			}
 		}
-		h.seq = t.last
-		if len(all) > 0 {
-			h.seq = all[len(all)-1].Seq
+		if len(all) == 0 {
+			first = t.at + 1 // nothing stays
+			return nil
 		}
+		h.seq = all[len(all)-1].Seq
 		first, err = s.publish(ctx, subject, t, h, pack(all))
 		return err
 	})

@@ -54,7 +54,6 @@ type Store struct {
 	stream jetstream.Stream
 	name   string
 	wait   time.Duration
-	chunk  int
 }
 
 var _ agent.Store = (*Store)(nil)
@@ -71,8 +70,6 @@ func Open(ctx context.Context, nc *nats.Conn, opts Options) (*Store, error) {
 	if strings.ContainsAny(s.name, " .*>/\\\t\r\n") {
 		return nil, fmt.Errorf("natsstore: stream name %q: want no space, '.', '*', '>' and slash", s.name)
 	}
-	// Room for the head of the message.
-	s.chunk = int(min(max(nc.MaxPayload()-4096, 1024), 512<<10))
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, fmt.Errorf("natsstore: %w", err)
@@ -103,6 +100,7 @@ func Open(ctx context.Context, nc *nats.Conn, opts Options) (*Store, error) {
 }
 
 // again repeats fn while the cluster cannot answer or another write comes first.
+// The context of fn is for a single request to the server.
 func (s *Store) again(ctx context.Context, fn func(context.Context) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -112,11 +110,14 @@ func (s *Store) again(ctx context.Context, fn func(context.Context) error) error
 		try, cancel := context.WithTimeout(ctx, tryTimeout)
 		err := fn(try)
 		cancel()
-		if err == nil || !passing(err) {
-			return err
+		if err == nil {
+			return nil
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && (passing(err) || errors.Is(err, context.Canceled)) {
 			return context.Cause(ctx)
+		}
+		if !passing(err) {
+			return err
 		}
 		if time.Now().Add(pause).After(deadline) {
 			return fmt.Errorf("no success within %s: %w", s.wait, err)

@@ -2,8 +2,10 @@ package natsstore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -278,5 +280,74 @@ func (c *cluster) progress(store *natsstore.Store) {
 		id := fmt.Sprint("probe", i)
 		require.NoError(c.t, store.Delete(context.Background(), id))
 		require.NoError(c.t, store.Append(context.Background(), id, agent.Record{Seq: 1}))
+	}
+}
+
+// slowLink passes on what a client sends to a server after a while, piece by
+// piece.
+func slowLink(t *testing.T, to string, delay time.Duration) (url string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", strings.TrimPrefix(to, "nats://"))
+			if err != nil {
+				client.Close()
+				return
+			}
+			wg.Go(func() {
+				defer client.Close()
+				_, _ = io.Copy(client, server)
+			})
+			wg.Go(func() {
+				defer server.Close()
+				buf := make([]byte, 64<<10)
+				for {
+					n, err := client.Read(buf)
+					if err != nil {
+						return
+					}
+					<-time.After(delay)
+					if _, err := server.Write(buf[:n]); err != nil {
+						return
+					}
+				}
+			})
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		wg.Wait()
+	})
+	return "nats://" + l.Addr().String()
+}
+
+// A record of many messages takes its time on a slow link, for as long as its
+// messages come through; whoever does not want to wait any more need not.
+func TestBigRecordsOnASlowLink(t *testing.T) {
+	s := start(t, &server.Options{Port: -1, StoreDir: t.TempDir(), MaxPayload: 8 << 10})
+	t.Cleanup(func() { stop(s) })
+	nc := connect(t, slowLink(t, s.ClientURL(), 20*time.Millisecond))
+	store, err := natsstore.Open(t.Context(), nc, natsstore.Options{Wait: time.Second})
+	require.NoError(t, err)
+	big := []byte(strings.Repeat("0123456789abcdef", 180<<8)) // 180 messages
+	require.NoError(t, store.Append(t.Context(), "a", agent.Record{Seq: 1, Data: big}))
+
+	why := errors.New("the window was closed")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, why)
+	defer cancel()
+	began := time.Now()
+	for _, err := range store.Records(ctx, "a") {
+		require.ErrorIs(t, err, why)
+	}
+	assert.Less(t, time.Since(began), 2*time.Second)
+	for rec, err := range store.Records(t.Context(), "a") {
+		require.NoError(t, err)
+		assert.Equal(t, big, rec.Data)
 	}
 }
