@@ -251,6 +251,10 @@ func (s *FileStore) Replace(ctx context.Context, agentID string, upTo uint64, re
 		}
 		return true
 	})
+	st.info = nil
+	if len(recs) == 0 {
+		return s.remove(agentID)
+	}
 	out := []byte(fileMagic)
 	var last uint64
 	for _, rec := range recs {
@@ -259,7 +263,6 @@ func (s *FileStore) Replace(ctx context.Context, agentID string, upTo uint64, re
 		}
 		last = rec.Seq
 	}
-	st.info = nil
 	f, err := s.writeBeside(agentID, out)
 	if err != nil {
 		return fmt.Errorf("checkpoint store: replace %s: %w", old.Name(), err)
@@ -320,6 +323,11 @@ func (s *FileStore) Delete(ctx context.Context, agentID string) error {
 		return fmt.Errorf("checkpoint store: %w", err)
 	}
 	defer f.Close()
+	return s.remove(agentID)
+}
+
+// remove removes an agent's file, which the caller has locked.
+func (s *FileStore) remove(agentID string) error {
 	for _, name := range []string{escapeName(agentID) + besideSuffix, fileName(agentID)} {
 		if err := s.dir.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("checkpoint store: %w", err)

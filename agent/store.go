@@ -32,8 +32,9 @@ type Store interface {
 
 	// Replace puts recs in the place of all records up to and including the
 	// sequence number upTo, atomically: after a crash there are either the old
-	// ones or the new ones. Records after upTo stay. The sequence numbers of
-	// recs rise and are not above upTo.
+	// ones or the new ones. Records after upTo stay; when there are none and no
+	// recs, it is as after Delete. The sequence numbers of recs rise and are not
+	// above upTo.
 	Replace(ctx context.Context, agentID string, upTo uint64, recs []Record) error
 
 	// Delete removes all records of an agent. It is no error when there are none.

@@ -174,6 +174,13 @@ func testReplace(t *testing.T, opts Options) {
 	assert.Equal(t, []string{"10 all"}, read(t, s, "a"))
 	require.NoError(t, s.Append(t.Context(), "a", rec(11, "on")))
 	assert.Equal(t, []string{"10 all", "11 on"}, read(t, s, "a"))
+	for _, id := range []string{"a", "nobody"} { // nothing in the place of all is nothing
+		require.NoError(t, s.Replace(t.Context(), id, 11, nil))
+		assert.Empty(t, read(t, s, id))
+		assert.Empty(t, agents(t, s))
+	}
+	require.NoError(t, s.Append(t.Context(), "a", rec(1, "again")))
+	assert.Equal(t, []string{"1 again"}, read(t, s, "a"))
 }
 
 func testDelete(t *testing.T, opts Options) {
