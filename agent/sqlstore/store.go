@@ -14,6 +14,7 @@ import (
 	"iter"
 	"math"
 	"net/url"
+	"os"
 	"time"
 
 	"modernc.org/sqlite"
@@ -50,8 +51,19 @@ type Store struct {
 
 var _ agent.Store = (*Store)(nil)
 
-// Open opens or makes the SQLite database at path. The caller closes it.
+// Open opens or makes the SQLite database in the file at path; one that is made
+// is readable by its owner only. The caller closes it.
 func Open(ctx context.Context, path string, opts Options) (*Store, error) {
+	if path == "" || path == ":memory:" { // each connection would have one of its own
+		return nil, fmt.Errorf("sqlstore: open %q: want a file; agent.MemoryStore keeps checkpoints in memory", path)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // SQLite gives its other files the same mode
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, fmt.Errorf("sqlstore: %w", err)
+	}
 	busy := opts.BusyTimeout
 	if busy <= 0 {
 		busy = defaultBusy

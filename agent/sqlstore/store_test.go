@@ -2,7 +2,9 @@ package sqlstore_test
 
 import (
 	"context"
+	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -37,6 +39,30 @@ func TestTableNamesAreChecked(t *testing.T) {
 	require.NoError(t, s.Close())
 	_, err = sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "missing", "x.db"), sqlstore.Options{})
 	require.Error(t, err)
+}
+
+// What agents saw is for their owner only, and a database that is gone when a
+// connection closes keeps nothing.
+func TestWhoMayReadTheDatabase(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	s, err := sqlstore.Open(t.Context(), path, sqlstore.Options{})
+	require.NoError(t, err)
+	require.NoError(t, s.Append(t.Context(), "a", agent.Record{Seq: 1}))
+	files, err := filepath.Glob(path + "*")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		info, err := os.Stat(file)
+		require.NoError(t, err)
+		if runtime.GOOS != "windows" {
+			require.Zero(t, info.Mode().Perm()&0o077, file)
+		}
+	}
+	require.NoError(t, s.Close())
+	for _, path := range []string{"", ":memory:"} {
+		_, err := sqlstore.Open(t.Context(), path, sqlstore.Options{})
+		require.ErrorContains(t, err, "want a file")
+	}
 }
 
 func Example() {
