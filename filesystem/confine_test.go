@@ -206,6 +206,39 @@ func TestSwappedSymlinkDoesNotLeadOut(t *testing.T) {
 	assert.Equal(t, "secret", string(data))
 }
 
+// hidingTree refuses to open one file of a local tree.
+type hidingTree struct{ *Local }
+
+func (h hidingTree) Open(ctx context.Context, name string) (fs.File, error) {
+	if filepath.Base(name) == ".env" {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
+	}
+	return h.Local.Open(ctx, name)
+}
+
+// remoteTree has a directory, but not on this machine.
+type remoteTree struct{ *Memory }
+
+func (remoteTree) Dir() string { return "/" }
+
+// What a provider made of another one refuses is not found around it.
+func TestSearchAsksTheProvider(t *testing.T) {
+	local := newTestService(t, Options{}, map[string]string{".env": "secret", "f": "secret"}).Provider().(*Local)
+	s := newTestService(t, Options{Provider: hidingTree{local}}, nil)
+	r, err := s.Search(t.Context(), Query{Patterns: []string{"secret"}})
+	require.NoError(t, err)
+	assert.Equal(t, 1, r.TotalFiles)
+	require.Len(t, r.Errors, 1)
+	assert.ErrorIs(t, r.Errors[0], fs.ErrPermission)
+	_, err = s.ReadFile(t.Context(), filepath.Join(local.Dir(), "f"))
+	assert.NoError(t, err)
+
+	m, err := NewMemory(map[string]string{"f": "text"})
+	require.NoError(t, err)
+	_, err = newTestService(t, Options{Provider: remoteTree{m}}, nil).ReadFile(t.Context(), "/f")
+	assert.ErrorIs(t, err, ErrOutsideRoot, "a path of this machine means nothing there")
+}
+
 func TestSizeLimits(t *testing.T) {
 	s := newTestService(t, Options{MaxFileSize: 10}, map[string]string{"big": "12345678901", "fits": "1234567890"})
 	_, err := s.ReadFile(t.Context(), "big")

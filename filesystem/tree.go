@@ -41,8 +41,12 @@ func (t *tree) close() {
 	}
 }
 
-// hosted is a Provider that is a directory of this machine.
-type hosted interface{ Dir() string }
+// hosted is a Provider that is a directory of this machine: a Local or what
+// embeds one.
+type hosted interface {
+	Dir() string
+	openNode() (dirNode, error)
+}
 
 // topRules returns what holds in the root because of what lies above it. It is
 // read again when one of the files that it comes from has changed.
@@ -71,9 +75,10 @@ func (t *tree) topRules(ctx context.Context) *ruleChain {
 	return t.outerRule
 }
 
-// openRoot opens the root directory for a walk.
+// openRoot opens the root directory for a walk. What embeds a Local is asked by
+// its own methods, which may hide something.
 func (t *tree) openRoot(ctx context.Context) (dirNode, error) {
-	if l, ok := t.provider.(interface{ openNode() (dirNode, error) }); ok {
+	if l, ok := t.provider.(*Local); ok {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
