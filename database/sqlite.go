@@ -101,8 +101,8 @@ func growStack() byte {
 	return room[runtime.NumGoroutine()%len(room)]
 }
 
-// queryOnly sets a connection to query only while it is asked, unless the program
-// has opened it so. SQLite has no read-only transactions.
+// queryOnly sets a connection to query only while it is asked, and leaves it so
+// where the program has opened it so. SQLite has no read-only transactions.
 func (s *Service) queryOnly(ctx context.Context, p *Provider, conn *sql.Conn, st checked, args []any) (result *Result, err error) {
 	lost := conn.Raw(func(c any) error {
 		db, ok := c.(sqliteConn)
@@ -115,14 +115,13 @@ func (s *Service) queryOnly(ctx context.Context, p *Provider, conn *sql.Conn, st
 		if failed != nil {
 			return failed
 		}
-		if already {
-			result, err = s.step(ctx, db, st, args)
-			return nil
-		}
 		if _, err := db.ExecContext(uncancelled, "PRAGMA query_only = ON", nil); err != nil {
 			return err
 		}
 		result, err = s.step(ctx, db, st, args)
+		if already {
+			return nil
+		}
 		if _, off := db.ExecContext(uncancelled, "PRAGMA query_only = OFF", nil); off != nil {
 			return driver.ErrBadConn // the pool must not hand it to a writer
 		}
