@@ -60,10 +60,10 @@ type Options struct {
 
 	// Untrusted hardens every call for a repository whose configuration may be
 	// hostile: no hooks, file system monitor, filter, merge driver, external
-	// diff, signing program, credential helper, maintenance or protocol but HTTPS,
-	// no submodule that is checked out, and no working tree that is not the
-	// repository's own. Files that a filter converts, such as those of LFS, then
-	// look changed.
+	// diff, signing program, credential helper, maintenance or network, no submodule
+	// that is checked out, and no working tree that is not the repository's own.
+	// Files that a filter converts, such as those of LFS, then look changed, and a
+	// partial clone lacks what it has not fetched.
 	Untrusted bool
 
 	Trace  Trace

@@ -11,8 +11,9 @@ import (
 )
 
 // untrustedEnv overrules what no setting can: a partial clone fetches objects that
-// it lacks by any protocol which its own protocol.<name>.allow allows.
-var untrustedEnv = []string{"GIT_NO_REPLACE_OBJECTS=1", "GIT_ATTR_NOSYSTEM=1", "GIT_PROTOCOL_FROM_USER=0", "GIT_ALLOW_PROTOCOL=https"}
+// it lacks by any protocol which its own protocol.<name>.allow allows, from any
+// host, with headers, proxies and cookie files of its choice.
+var untrustedEnv = []string{"GIT_NO_REPLACE_OBJECTS=1", "GIT_ATTR_NOSYSTEM=1", "GIT_PROTOCOL_FROM_USER=0", "GIT_ALLOW_PROTOCOL="}
 
 // untrustedConfig takes from a repository the means to run a program of its
 // choice, as far as these have fixed names.
