@@ -13,16 +13,16 @@ import (
 	"syscall"
 )
 
-// place prepares to write a file: it finds what is there and checks that its
-// parents are directories.
-func (o *Overlay) place(ctx context.Context, op, name string) (real string, p Provider, err error) {
+// place prepares to write a file, which with last may be named by a symlink: it
+// finds what is there and checks that its parents are directories.
+func (o *Overlay) place(ctx context.Context, op, name string, last bool) (real string, p Provider, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", nil, err
 	}
 	if !fs.ValidPath(name) || name == "." {
 		return "", nil, memError(op, name, ErrName)
 	}
-	if name, err = o.follow(ctx, name, true); err != nil {
+	if name, err = o.follow(ctx, name, last); err != nil {
 		return "", nil, err
 	}
 	if err := o.parents(ctx, op, name); err != nil {
@@ -73,7 +73,7 @@ func (o *Overlay) Append(ctx context.Context, name string, data []byte, perm fs.
 }
 
 func (o *Overlay) write(ctx context.Context, op, name string, data []byte, perm fs.FileMode, add bool) error {
-	name, p, err := o.place(ctx, op, name)
+	name, p, err := o.place(ctx, op, name, true)
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (o *Overlay) Mkdir(ctx context.Context, name string, perm fs.FileMode) erro
 	if name == "." {
 		return nil
 	}
-	name, p, err := o.place(ctx, "mkdir", name)
+	name, p, err := o.place(ctx, "mkdir", name, true)
 	if err != nil {
 		return err
 	}
@@ -178,8 +178,8 @@ func (o *Overlay) removeLocked(ctx context.Context, name string, all bool) error
 	return nil
 }
 
-// Rename implements [WritableProvider]. Files of base are copied, so what is no
-// file, such as a symlink in a directory, cannot move.
+// Rename implements [WritableProvider]. Files of base are copied, so what is
+// neither a file nor a directory, such as a symlink, cannot move.
 func (o *Overlay) Rename(ctx context.Context, oldName, newName string) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -187,21 +187,24 @@ func (o *Overlay) Rename(ctx context.Context, oldName, newName string) error {
 	if err != nil {
 		return err
 	}
-	info, err := p.Stat(ctx, from)
+	info, err := p.Lstat(ctx, from)
 	if err != nil {
 		return err
 	}
-	to, at, err := o.place(ctx, "rename", newName)
+	to, at, err := o.place(ctx, "rename", newName, false)
 	if err != nil || to == from {
 		return err
 	}
 	if from == "." || strings.HasPrefix(to, from+"/") {
 		return memError("rename", oldName, fmt.Errorf("a directory cannot move into itself: %w", ErrName))
 	}
+	link := false
 	if at != nil {
-		if there, err := at.Stat(ctx, to); err == nil && (there.IsDir() || info.IsDir()) {
+		there, err := at.Lstat(ctx, to)
+		if err == nil && (there.IsDir() || info.IsDir()) {
 			return memError("rename", newName, fs.ErrExist)
 		}
+		link = err == nil && !there.Mode().IsRegular()
 	}
 	if err := o.copyUp(ctx, p, from, to); err != nil {
 		if info.IsDir() { // a part of it must not be seen
@@ -209,14 +212,20 @@ func (o *Overlay) Rename(ctx context.Context, oldName, newName string) error {
 		}
 		return err
 	}
+	if link { // it gives way and is not written through
+		o.deleted[to] = true
+	}
 	return o.removeLocked(context.WithoutCancel(ctx), from, true)
 }
 
 // copyUp copies what the overlay shows at from to another place in memory.
 func (o *Overlay) copyUp(ctx context.Context, p Provider, from, to string) error {
-	info, err := p.Stat(ctx, from)
+	info, err := p.Lstat(ctx, from)
 	if err != nil {
 		return err
+	}
+	if !info.IsDir() && !info.Mode().IsRegular() {
+		return memError("rename", from, fmt.Errorf("a %s cannot move in an overlay; remove it first", kindName(info.Mode())))
 	}
 	if !info.IsDir() {
 		data, err := readProvider(ctx, p, from)
@@ -234,9 +243,6 @@ func (o *Overlay) copyUp(ctx context.Context, p Provider, from, to string) error
 	}
 	for _, e := range list {
 		sub := join(from, e.Name())
-		if !e.Type().IsRegular() && !e.IsDir() {
-			return memError("rename", sub, fmt.Errorf("a %s cannot move in an overlay; remove it first", kindName(e.Type())))
-		}
 		layer := o.layer(ctx, sub)
 		if layer == nil {
 			continue

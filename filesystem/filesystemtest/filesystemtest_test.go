@@ -220,7 +220,7 @@ func TestOverlayKeepsModesOfDirectories(t *testing.T) {
 func TestOverlayAndSymlinksOfItsBase(t *testing.T) {
 	base := openLocal(t, Files).(*filesystem.Local)
 	ctx := t.Context()
-	for link, target := range map[string]string{"link": "dir", "two": "link/sub", "file": "a.txt", "other/l": "../a.txt"} {
+	for link, target := range map[string]string{"link": "dir", "two": "link/sub", "file": "a.txt", "replaced": "a.txt", "other/l": "../a.txt"} {
 		require.NoError(t, os.Symlink(target, filepath.Join(base.Dir(), link)))
 	}
 	o := filesystem.NewOverlay(filesystem.NewOverlay(base))
@@ -231,6 +231,11 @@ func TestOverlayAndSymlinksOfItsBase(t *testing.T) {
 	assert.Error(t, o.Rename(ctx, "other", "away"), "the symlink in it would be lost")
 	missing(t, o, "away")
 	assert.Equal(t, "umlaut\n", read(t, o, "other/ä ö.txt"))
+
+	assert.Error(t, o.Rename(ctx, "two", "three"), "a symlink would become a copy")
+	require.NoError(t, o.WriteFile(ctx, "n", []byte("moved"), 0o644))
+	require.NoError(t, o.Rename(ctx, "n", "replaced"))
+	assert.Equal(t, "moved", read(t, o, "replaced"))
 
 	require.NoError(t, o.Remove(ctx, "link"))
 	require.NoError(t, o.Remove(ctx, "file"))
@@ -245,6 +250,7 @@ func TestOverlayAndSymlinksOfItsBase(t *testing.T) {
 	require.NoError(t, o.Commit(ctx, base))
 	assert.Equal(t, "alpha\n", read(t, base, "a.txt"))
 	assert.Equal(t, "no symlink any more", read(t, base, "file"))
+	assert.Equal(t, "moved", read(t, base, "replaced"))
 	assert.Equal(t, "B", read(t, base, "dir/b.txt"))
 	assert.Empty(t, names(t, base, "link"))
 }
