@@ -149,7 +149,8 @@ func (s *Service) merge(ctx context.Context, branch string, opts MergeOptions) (
 }
 
 func (s *Service) runMerge(ctx context.Context, branch, theirs string, opts MergeOptions) error {
-	args := []string{"merge", "--quiet", "--no-edit", "--no-stat", "--no-autostash"}
+	// Also against what branch.<name>.mergeOptions says.
+	args := []string{"merge", "--quiet", "--no-edit", "--no-stat", "--no-autostash", "--no-squash", "--commit"}
 	if opts.NoFF {
 		args = append(args, "--no-ff")
 	} else {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -167,8 +168,18 @@ func TestMergeWithWorkInTheWay(t *testing.T) {
 	require.ErrorIs(t, err, ErrHook)
 	assert.Empty(t, r.status())
 	assert.NoFileExists(t, r.path(".git/MERGE_HEAD"))
-	m, err := r.Merge(ctx, "agent", MergeOptions{})
+	require.NoError(t, os.Remove(r.path(".git/hooks/pre-merge-commit")))
+	r.run("config", "branch.main.mergeOptions", "--no-commit --squash")
+	before := r.run("rev-parse", "HEAD")
+	m, err := r.Merge(ctx, "agent", MergeOptions{NoFF: true})
 	require.NoError(t, err)
+	assert.Len(t, strings.Fields(r.run("rev-parse", "HEAD^@")), 2)
+	_, err = r.Undo(ctx, m.Backup.ID)
+	require.NoError(t, err)
+	assert.Equal(t, before, r.run("rev-parse", "HEAD"))
+	m, err = r.Merge(ctx, "agent", MergeOptions{})
+	require.NoError(t, err)
+	assert.True(t, m.FastForward)
 	_, err = r.Undo(ctx, m.Backup.ID)
 	require.NoError(t, err)
 	assert.Equal(t, "one\n", r.read("a.txt"))
