@@ -48,6 +48,7 @@ type Conversation struct {
 	gen     uint64
 	loads   uint64 // how often the state was replaced from outside
 	running bool
+	refused map[any]bool // files that are left out of requests; see refuse
 
 	workers    workers
 	late       atomic.Int64
@@ -98,6 +99,9 @@ func (c *Conversation) Send(ctx context.Context, text string) (*Turn, error) {
 // end of ctx stopped the turn, an [*APIError] when the model failed or m holds
 // what no model takes, and [ErrBusy] when a turn was running. Errors of tools go to the model and never
 // end a turn.
+//
+// A file of m that the provider refuses fails the turn and is left out of the
+// requests of later ones; a file that a tool returned is left out at once.
 //
 // When ctx ends, SendMessage returns within 150 ms, even if a tool ignores its
 // context. Calls that were interrupted get results that say so.

@@ -180,12 +180,28 @@ func (c *Conversation) endStep(r *run, err error) {
 
 // ask sends the history to the model and records the reply. A history that turns
 // out to be too long is compacted, more and more until the model takes it: output
-// that is too long must not end the conversation, however recent it is.
+// that is too long must not end the conversation, however recent it is. Nor must a
+// file that the provider refuses.
 func (c *Conversation) ask(ctx context.Context, r *run, s *Step) error {
 	keep := c.keepRecent()
+	var refused []any
 	for {
 		err := c.askOnce(ctx, r, s)
-		if ClassOf(err) != ClassContextLength || s.Response != nil && len(s.Response.Message.Parts) > 0 {
+		if s.Response != nil && len(s.Response.Message.Parts) > 0 {
+			return err
+		}
+		switch ClassOf(err) {
+		case ClassBadRequest:
+			more := c.refuse()
+			if len(more) == 0 {
+				c.accept(refused)
+				return err
+			}
+			c.logger.WarnContext(ctx, "asking again without files, which may be what the provider refuses", "files", len(more), "error", err)
+			refused = append(refused, more...)
+			continue
+		case ClassContextLength:
+		default:
 			return err
 		}
 		shorter, failure := c.compact(ctx, r, keep)
@@ -281,6 +297,9 @@ func (c *Conversation) request(ctx context.Context, step int) (*Request, error) 
 	c.mu.Lock()
 	n := len(c.state.messages)
 	req.Messages = c.state.messages[:n:n]
+	if len(c.refused) > 0 {
+		req.Messages = withoutFiles(req.Messages, "the model's provider refused it", func(_ int, p *Part) bool { return c.refused[refusedKey(p)] })
+	}
 	c.mu.Unlock()
 	if c.opts.BeforeStep != nil {
 		if err := c.opts.BeforeStep(ctx, step, &req); err != nil {

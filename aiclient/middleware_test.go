@@ -510,6 +510,61 @@ func TestFilesThatAreRefused(t *testing.T) {
 	assert.Equal(t, aiclient.KindFile, c.Messages()[0].Parts[1].Kind, "the history keeps it, for another model")
 }
 
+// TestFilesThatOnlyTheProviderRefuses has a provider that refuses what its adapter
+// sends, such as an image that is too large. It would refuse it with the history
+// again and again.
+func TestFilesThatOnlyTheProviderRefuses(t *testing.T) {
+	photo := tool.Tool{Name: "photo", Call: func(context.Context, json.RawMessage) (tool.Result, error) {
+		return tool.Result{Text: "click", Media: []tool.Media{{MediaType: "image/png", Data: []byte("x")}}}, nil
+	}}
+	refuses := true
+	files := func(messages []aiclient.Message) (n int) {
+		for _, m := range messages {
+			for _, p := range m.Parts {
+				if p.File != nil || p.Result != nil && len(p.Result.Files) > 0 {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	model := &script{reply: func(_ context.Context, _ int, req *aiclient.Request) ([]aiclient.Part, error) {
+		last := req.Messages[len(req.Messages)-1]
+		switch {
+		case last.Text() == "no", refuses && files(req.Messages) > 0:
+			return nil, apiError(aiclient.ClassBadRequest)
+		case last.Text() == "take a photo":
+			return calls("photo", ""), nil
+		}
+		return says("done"), nil
+	}}
+	c := aiclient.NewConversation(model, aiclient.ConversationOptions{Tools: []tool.Tool{photo}})
+
+	turn, err := c.Send(t.Context(), "take a photo")
+	require.NoError(t, err)
+	assert.Equal(t, "done", turn.Text)
+	assert.Contains(t, lastResults(model.requests[2].Messages)[0].Text, "click\n[a file of type image/png: the model's provider refused it]")
+
+	_, err = c.SendMessage(t.Context(), aiclient.User("see", aiclient.Image("image/png", []byte("x"))))
+	require.ErrorIs(t, err, aiclient.ClassBadRequest, "the person is told")
+	for range 2 {
+		_, err = c.Send(t.Context(), "never mind")
+		require.NoError(t, err)
+	}
+	assert.Equal(t, 2, files(c.Messages()), "the history keeps them, for another model")
+
+	// An error that has nothing to do with the files leaves them alone.
+	refuses = false
+	c = aiclient.NewConversation(model, aiclient.ConversationOptions{Tools: []tool.Tool{photo}})
+	_, err = c.SendMessage(t.Context(), aiclient.User("no", aiclient.Image("image/png", []byte("x"))))
+	require.ErrorIs(t, err, aiclient.ClassBadRequest)
+	_, err = c.Send(t.Context(), "no")
+	require.ErrorIs(t, err, aiclient.ClassBadRequest)
+	_, err = c.Send(t.Context(), "yes")
+	require.NoError(t, err)
+	assert.Equal(t, 1, files(model.requests[len(model.requests)-1].Messages))
+}
+
 func TestWithPrice(t *testing.T) {
 	price := aiclient.Price{Input: 1e6, Output: 2e6}
 	said := finish(aiclient.FinishStop)

@@ -298,6 +298,7 @@ func (c *Conversation) UnmarshalJSON(data []byte) error {
 	c.rewrite(s)
 	c.restored(origin{saved.Epoch, saved.Seq})
 	c.loads++
+	c.refused = nil
 	return nil
 }
 
@@ -401,6 +402,7 @@ func (c *Conversation) Reset(scope string) {
 	}
 	c.rewrite(s)
 	c.loads++
+	c.refused = nil
 }
 
 // encode is json.Marshal without the escapes for HTML.
