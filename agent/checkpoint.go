@@ -15,10 +15,10 @@ var ErrNoStore = errors.New("the manager has no store")
 
 // saver is what an agent knows about its checkpoints.
 type saver struct {
-	mu     sync.Mutex // held while one is taken: at most one is in flight
-	closed bool       // the agent has ended: nothing is written any more
-	seq    uint64     // highest number that was tried
-	parent uint64     // number of the last one that the store has for sure
+	turn   turn        // held while one is taken: at most one is in flight
+	closed atomic.Bool // the agent has ended: nothing is written any more
+	seq    uint64      // highest number that was tried
+	parent uint64      // number of the last one that the store has for sure
 
 	core     attached // the agent's own state
 	holdBack bool     // during Setup of a restore: state is put in afterwards
@@ -35,11 +35,30 @@ type saver struct {
 	timer   *time.Timer   // of AutoCheckpoint.Every
 }
 
+// turn is a lock that is waited for no longer than a context lasts.
+type turn chan struct{}
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}: // whether or not ctx has ended
+		return nil
+	default:
+	}
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the checkpoint that is under way: %w", context.Cause(ctx))
+	}
+}
+
+func (t turn) give() { <-t }
+
 // Checkpoint saves what changed since the last checkpoint. When it returns
 // without error the state survives a crash. If nothing changed it returns the
 // last checkpoint. It may be called at any time, by the agent's own handlers
-// too; of concurrent calls one works and the others wait. It fails with
-// [ErrStopped] once the agent has stopped.
+// too, though not by Setup; of concurrent calls one works and the others wait. It
+// fails with [ErrStopped] once the agent has stopped.
 func (a *Agent) Checkpoint(ctx context.Context) (CheckpointInfo, error) {
 	if a.m.store == nil {
 		return CheckpointInfo{}, fmt.Errorf("agent %s: checkpoint: %w", a.id, ErrNoStore)
@@ -47,11 +66,10 @@ func (a *Agent) Checkpoint(ctx context.Context) (CheckpointInfo, error) {
 	if ctx.Err() != nil {
 		return CheckpointInfo{}, fmt.Errorf("agent %s: checkpoint: %w", a.id, context.Cause(ctx))
 	}
-	a.saver.mu.Lock()
-	defer a.saver.mu.Unlock()
-	if a.saver.closed {
-		return a.saver.last, fmt.Errorf("agent %s: checkpoint: %w", a.id, ErrStopped)
+	if err := a.takeTurn(ctx); err != nil {
+		return CheckpointInfo{}, fmt.Errorf("agent %s: checkpoint: %w", a.id, err)
 	}
+	defer a.saver.turn.give()
 	var traced func(CheckpointInfo, error)
 	if f := a.m.trace.StartCheckpoint; f != nil {
 		var inner context.Context
@@ -84,11 +102,30 @@ func (a *Agent) Checkpoint(ctx context.Context) (CheckpointInfo, error) {
 	return info, err
 }
 
+// takeTurn waits until nobody else writes checkpoints of the agent. It fails when
+// the agent has ended, or has not begun.
+func (a *Agent) takeTurn(ctx context.Context) error {
+	a.mu.Lock()
+	state := a.state
+	a.mu.Unlock()
+	if state == starting {
+		return errStarting
+	}
+	if err := a.saver.turn.take(ctx); err != nil {
+		return err
+	}
+	if state == stopped || a.saver.closed.Load() {
+		a.saver.turn.give()
+		return ErrStopped
+	}
+	return nil
+}
+
 // LastCheckpoint returns the newest checkpoint of this agent, which may be the
 // one it was restored from, and false when there is none.
 func (a *Agent) LastCheckpoint() (CheckpointInfo, bool) {
-	a.saver.mu.Lock()
-	defer a.saver.mu.Unlock()
+	_ = a.saver.turn.take(context.Background()) // which does not end
+	defer a.saver.turn.give()
 	return a.saver.last, a.saver.last.Seq != 0
 }
 
@@ -111,7 +148,7 @@ func (a *Agent) Step(ctx context.Context) error {
 	return a.SafePoint(ctx)
 }
 
-// save writes a record. a.saver.mu is held.
+// save writes a record. It is a's turn.
 func (a *Agent) save(ctx context.Context) (info CheckpointInfo, wrote bool, err error) {
 	s := &a.saver
 	rec := &record{seq: s.seq + 1, parent: s.parent, time: time.Now(), events: a.log.last.Load()}
@@ -185,8 +222,8 @@ func (a *Agent) save(ctx context.Context) (info CheckpointInfo, wrote bool, err 
 // Forget removes the saved state of a slice that is no longer attached, which
 // checkpoints otherwise keep for ever.
 func (a *Agent) Forget(name string) {
-	a.saver.mu.Lock()
-	defer a.saver.mu.Unlock()
+	_ = a.saver.turn.take(context.Background())
+	defer a.saver.turn.give()
 	if a.saver.unattached[name] == nil || a.Slice(name) != nil {
 		return
 	}

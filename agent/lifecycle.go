@@ -123,9 +123,10 @@ func (a *Agent) stopIf(ctx context.Context, reason string, save bool, condition 
 		cancel()
 		errs = append(errs, err)
 	}
-	a.saver.mu.Lock()
-	a.saver.closed = true
-	a.saver.mu.Unlock()
+	a.saver.closed.Store(true)
+	if a.saver.turn.take(ctx) == nil { // one that is under way ends before a deletion goes on
+		a.saver.turn.give()
+	}
 	if left == nil {
 		left = a.settleDown(ctx) // a hook may have been left behind
 	}

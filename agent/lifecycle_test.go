@@ -253,3 +253,53 @@ func TestTheBudgetIsInEveryContext(t *testing.T) {
 	require.NoError(t, a.Stop(t.Context()))
 	assert.Equal(t, 8, seen)
 }
+
+// hung never answers.
+type hung struct {
+	MemoryStore
+	release chan struct{}
+}
+
+func (h *hung) Append(context.Context, string, Record) error {
+	<-h.release
+	return errors.New("too late")
+}
+
+// Whoever waits for a checkpoint that hangs waits no longer than its context.
+func TestAHungStoreHoldsNobodyForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &hung{release: make(chan struct{})}
+		m := newManager(t, ManagerOptions{Store: store}, Type{Name: "test"})
+		a := spawn(t, m, SpawnOptions{ID: "a"})
+		go func() { _, _ = a.Checkpoint(t.Context()) }()
+		synctest.Wait()
+		start := time.Now()
+		for range 2 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, err := a.Checkpoint(ctx)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorContains(t, err, "waiting for")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, a.Stop(ctx), context.DeadlineExceeded)
+		assert.Equal(t, 3*time.Second, time.Since(start))
+		close(store.release)
+	})
+}
+
+// A checkpoint of what is not set up yet would say that it is empty.
+func TestNoCheckpointBeforeTheBeginning(t *testing.T) {
+	store := &MemoryStore{}
+	m := newManager(t, ManagerOptions{Store: store}, Type{Name: "test", Setup: func(ctx context.Context, a *Agent) error {
+		_, err := a.Checkpoint(ctx)
+		assert.ErrorIs(t, err, errStarting)
+		return nil
+	}})
+	a := spawn(t, m, SpawnOptions{ID: "a"})
+	assert.Empty(t, store.agents)
+	require.NoError(t, a.Stop(t.Context()))
+	_, err := m.Restore(t.Context(), "a")
+	require.NoError(t, err)
+}

@@ -205,6 +205,7 @@ func (m *Manager) build(typeName string, opts SpawnOptions) (*Agent, error) {
 	a := &Agent{m: m, typ: t, id: id, parent: parent, depth: depth, since: time.Now(), state: starting,
 		hooks: &hookSet{}, commands: &commandSet{}, asks: &askSet{}}
 	a.log.opts = &t.Log
+	a.saver.turn = make(turn, 1)
 	a.budget = opts.Budget
 	if a.budget == nil && opts.Parent != nil {
 		a.budget = opts.Parent.budget

@@ -112,7 +112,7 @@ func (m *Manager) restore(ctx context.Context, id string, seq uint64, opts Spawn
 	}
 	a.skipped = skipped
 	a.saver.holdBack = false
-	a.saver.mu.Unlock()
+	a.saver.turn.give()
 
 	parent := opts.Parent
 	if parent == nil && a.parent != "" {
@@ -137,8 +137,7 @@ func (m *Manager) restore(ctx context.Context, id string, seq uint64, opts Spawn
 	return a, nil
 }
 
-// revive sets a up as what was saved. It leaves a.saver.mu locked when it
-// succeeds.
+// revive sets a up as what was saved. It holds a.saver.turn when it succeeds.
 func (m *Manager) revive(ctx context.Context, a *Agent, h *history, tip *record, state map[string]*sliceState,
 	core coreState, fork bool, opts SpawnOptions) error {
 	a.config, a.born = core.Config, core.Born
@@ -168,7 +167,10 @@ func (m *Manager) revive(ctx context.Context, a *Agent, h *history, tip *record,
 		m.bury(ctx, a)
 		return &SliceError{Agent: a.id, Slice: coreName, Err: err}
 	}
-	a.saver.mu.Lock()
+	if err := a.saver.turn.take(ctx); err != nil {
+		m.bury(ctx, a)
+		return fmt.Errorf("agent %s: restore: %w", a.id, err)
+	}
 	if !fork {
 		a.saver.seq, a.saver.parent = h.last, tip.seq
 		a.saver.last = tip.info(a.id)

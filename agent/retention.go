@@ -61,7 +61,7 @@ func (r *room) slide(keep int) {
 }
 
 // tidy gives room back when it is worth it. Its failure costs room, nothing
-// else. a.saver.mu is held.
+// else. It is a's turn.
 func (a *Agent) tidy(ctx context.Context) {
 	keep := a.m.opts.Retention
 	r := &a.saver.room
@@ -85,11 +85,10 @@ func (a *Agent) Prune(ctx context.Context) error {
 	if a.m.store == nil {
 		return fmt.Errorf("agent %s: prune: %w", a.id, ErrNoStore)
 	}
-	a.saver.mu.Lock()
-	defer a.saver.mu.Unlock()
-	if a.saver.closed {
-		return fmt.Errorf("agent %s: prune: %w", a.id, ErrStopped)
+	if err := a.takeTurn(ctx); err != nil {
+		return fmt.Errorf("agent %s: prune: %w", a.id, err)
 	}
+	defer a.saver.turn.give()
 	return a.prune(ctx, a.m.opts.Retention, time.Now())
 }
 
@@ -129,7 +128,7 @@ func (a *Agent) prune(ctx context.Context, keep Retention, now time.Time) error 
 	return nil
 }
 
-// startOver makes the next checkpoint a complete one. s.mu is held.
+// startOver makes the next checkpoint a complete one. It is the agent's turn.
 func (s *saver) startOver(slices []*attached) {
 	s.parent = 0
 	s.core.saved = false

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -119,8 +120,8 @@ func (a *Agent) Attach(name string, s Slice, opts ...AttachOptions) error {
 	if len(opts) > 0 {
 		t.opts = opts[0]
 	}
-	a.saver.mu.Lock()
-	defer a.saver.mu.Unlock()
+	_ = a.saver.turn.take(context.Background()) // which does not end
+	defer a.saver.turn.give()
 	for _, other := range a.sliceList() {
 		if other.name == name {
 			return fmt.Errorf("agent %s: slice %q: %w", a.id, name, ErrDuplicate)
@@ -211,7 +212,7 @@ func (a *Agent) Show(name string) (string, error) {
 	return text, nil
 }
 
-// fill puts saved state into a slice. a.saver.mu is held.
+// fill puts saved state into a slice. It is a's turn.
 func (a *Agent) fill(t *attached, state *sliceState) error {
 	err := guard(func() error { return t.load(state) })
 	if err == nil {
