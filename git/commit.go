@@ -123,7 +123,7 @@ func (s *Service) commit(ctx context.Context, opts CommitOptions) (Commit, error
 	case opts.Message != "" && message == "":
 		return Commit{}, errors.New("the message has no text")
 	case message == "" && opts.Amend:
-		if message, err = s.line(ctx, "log", "-1", "--encoding=UTF-8", "--format=%B", "HEAD"); err != nil {
+		if message, err = s.line(ctx, "log", "-1", "--format=%B", "HEAD"); err != nil {
 			return Commit{}, err
 		}
 		message, source = plainMessage(message), MessageKept

@@ -221,6 +221,28 @@ func TestAmendKeepsAnyMessage(t *testing.T) {
 	}
 }
 
+// Messages are UTF-8, whatever the repository says about its own.
+func TestMessagesAreUTF8(t *testing.T) {
+	t.Parallel()
+	r := withCommit(t)
+	r.run("config", "i18n.commitEncoding", "ISO-8859-1")
+	r.run("config", "i18n.logOutputEncoding", "ISO-8859-1")
+	r.run("commit", "-q", "--allow-empty", "-m", "f\xfcr", "-m", CheckpointTrailer+": \xfc")
+	checkpoint, err := r.Checkpoint(t.Context(), "HEAD")
+	require.NoError(t, err)
+	assert.Equal(t, "ü", checkpoint)
+	r.file("a.txt", "x")
+	c, err := r.Commit(t.Context(), CommitOptions{Amend: true})
+	require.NoError(t, err)
+	assert.Equal(t, "für", c.Subject)
+	r.file("a.txt", "y")
+	c, err = r.Commit(t.Context(), CommitOptions{Message: "größer", Author: Identity{"Jürgen", "j@example.org"}})
+	require.NoError(t, err)
+	assert.Equal(t, "größer", c.Message)
+	assert.Equal(t, "Jürgen", c.Author.Name)
+	assert.NotContains(t, r.run("cat-file", "commit", "HEAD"), "encoding")
+}
+
 // What a program says about a signature is no part of a message.
 func TestShownSignaturesAreNoMessage(t *testing.T) {
 	t.Parallel()

@@ -27,7 +27,7 @@ const logFormat = "--format=tformat:%x01%H%x00%P%x00%an%x00%ae%x00%cn%x00%ce%x00
 // Log lists commits, the newest first. Before the first commit the list is
 // empty.
 func (s *Service) Log(ctx context.Context, opts LogOptions) ([]Commit, error) {
-	args := []string{"log", "-z", logFormat, "--encoding=UTF-8"}
+	args := []string{"log", "-z", logFormat}
 	switch {
 	case opts.Limit == 0:
 		args = append(args, "--max-count=50")
@@ -100,7 +100,7 @@ func (s *Service) Show(ctx context.Context, rev string) (Commit, error) {
 }
 
 func (s *Service) show(ctx context.Context, rev string) (Commit, error) {
-	args := append([]string{"log", "-1", "-z", logFormat, "--encoding=UTF-8"}, statFlags...)
+	args := append([]string{"log", "-1", "-z", logFormat}, statFlags...)
 	out, err := s.git(ctx, call{args: append(args, rev, "--"), config: []string{"log.showRoot=true"}})
 	if err != nil {
 		return Commit{}, s.unknownRevision(rev, err)

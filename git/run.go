@@ -38,6 +38,12 @@ var fixedEnv = []string{
 	"GIT_PAGER=cat", "PAGER=cat", "GIT_ADVICE=0",
 }
 
+// fixedConfig makes output what this package reads, and messages UTF-8.
+var fixedConfig = []string{
+	"-c", "core.quotePath=false", "-c", "color.ui=false", "-c", "log.showSignature=false",
+	"-c", "i18n.commitEncoding=UTF-8", "-c", "i18n.logOutputEncoding=UTF-8",
+}
+
 // environment builds the whole environment of the git program.
 func environment(opts Options) []string {
 	patterns := opts.InheritEnv
@@ -155,7 +161,7 @@ func (s *Service) gitOnce(ctx context.Context, c call) (string, error) {
 	if !c.notLiteral {
 		argv = append(argv, "--literal-pathspecs")
 	}
-	argv = append(argv, "-c", "core.quotePath=false", "-c", "color.ui=false", "-c", "log.showSignature=false")
+	argv = append(argv, fixedConfig...)
 	if s.opts.Untrusted {
 		argv = append(argv, untrustedConfig...)
 	}
