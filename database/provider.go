@@ -66,7 +66,7 @@ const (
 
 // Pool are the limits of a connection pool. Zero fields mean the defaults.
 type Pool struct {
-	MaxOpen  int           // connections; default 8, so that an agent cannot use up a server
+	MaxOpen  int           // connections; default 8, so that an agent cannot use up a server, or fewer if the program has set fewer
 	MaxIdle  int           // default 4
 	Lifetime time.Duration // default 30 minutes, never for SQLite, where it may be in memory
 	IdleTime time.Duration // default 5 minutes, never for SQLite
@@ -99,6 +99,9 @@ func (s *Service) Register(p Provider) error {
 			continue
 		}
 		open := orDefault(p.Pool.MaxOpen, 8)
+		if set := db.Stats().MaxOpenConnections; set > 0 && p.Pool.MaxOpen == 0 {
+			open = min(open, set) // a database in memory may need its only connection
+		}
 		db.SetMaxOpenConns(open)
 		db.SetMaxIdleConns(min(open, orDefault(p.Pool.MaxIdle, 4)))
 		if p.Dialect != SQLite {

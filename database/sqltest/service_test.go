@@ -196,16 +196,18 @@ func TestQueryOnlyStays(t *testing.T) {
 }
 
 func TestPools(t *testing.T) {
-	db, other, kept := openSQLite(t), openSQLite(t), openSQLite(t)
-	kept.SetMaxOpenConns(3)
+	db, other, kept, memory := openSQLite(t), openSQLite(t), openSQLite(t), openSQLite(t)
+	kept.SetMaxOpenConns(30)
+	memory.SetMaxOpenConns(1)
 	s := database.New(database.Options{})
 	require.NoError(t, s.Register(database.Provider{Name: "main", DB: db, ReadDB: other, Dialect: database.SQLite}))
 	require.NoError(t, s.Register(database.Provider{Name: "small", DB: openSQLite(t), Dialect: database.SQLite, Pool: database.Pool{MaxOpen: 1}}))
 	require.NoError(t, s.Register(database.Provider{Name: "kept", DB: kept, Dialect: database.SQLite, Pool: database.Pool{Keep: true}}))
+	require.NoError(t, s.Register(database.Provider{Name: "memory", DB: memory, Dialect: database.SQLite}))
 	for _, db := range []*sql.DB{db, other} {
 		assert.Equal(t, 8, db.Stats().MaxOpenConnections)
 	}
-	for name, want := range map[string]int{"main": 8, "small": 1, "kept": 3} {
+	for name, want := range map[string]int{"main": 8, "small": 1, "kept": 30, "memory": 1} {
 		require.NoError(t, s.Ping(t.Context(), name))
 		st, err := s.PoolStats(name)
 		require.NoError(t, err)
