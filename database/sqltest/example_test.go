@@ -28,7 +28,7 @@ func Example() {
 	db := library()
 	defer db.Close()
 	data := database.New(database.Options{})
-	err := data.Register(database.Provider{Name: "library", DB: db, Dialect: database.SQLite, Pool: database.Pool{Keep: true}})
+	err := data.Register(database.Provider{Name: "library", DB: db, Dialect: database.SQLite})
 	fmt.Println(err)
 
 	books, err := data.Query(ctx, "library", "SELECT title, year FROM book WHERE year < ?", 1965)
@@ -59,7 +59,7 @@ func ExampleService_Execute() {
 		fmt.Println("may I?", w.SQL)
 		return true, nil // a program asks a person
 	}})
-	err := data.Register(database.Provider{Name: "library", DB: db, Dialect: database.SQLite, AllowWrites: true, Pool: database.Pool{Keep: true}})
+	err := data.Register(database.Provider{Name: "library", DB: db, Dialect: database.SQLite, AllowWrites: true})
 	fmt.Println(err)
 	r, err := data.Execute(ctx, "library", "UPDATE book SET year = 1962 WHERE id = ?", 2)
 	fmt.Println(r, err)
