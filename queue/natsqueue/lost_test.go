@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -174,4 +175,49 @@ func TestNoSpace(t *testing.T) {
 	depth, err = q.Depth(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, queue.Depth{Ready: acked}, depth)
+}
+
+// TestNoSpaceForSome has a stream that has room for small transactions only: large
+// items are refused, and neither renewals of leases at the same moment nor a
+// receiver that waits.
+func TestNoSpaceForSome(t *testing.T) {
+	t.Parallel()
+	url := startServer(t, server.Options{})
+	nc, err := nats.Connect(url)
+	require.NoError(t, err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: streamName, Subjects: []string{streamName + ".log"}, AllowDirect: true, Discard: jetstream.DiscardNew, MaxBytes: 1 << 20,
+	})
+	require.NoError(t, err)
+	q := connect(t, url, natsqueue.Options{Options: queue.Options{Lease: time.Hour}})
+	_, err = q.Enqueue(t.Context(), queue.Item{Name: "held"})
+	require.NoError(t, err)
+	held, err := q.Receive(t.Context())
+	require.NoError(t, err)
+	got := make(chan string, 1)
+	go func() {
+		d, err := q.Receive(t.Context())
+		assert.NoError(t, err)
+		got <- d.Item.Name
+	}()
+	large := queue.Item{Payload: make([]byte, 100<<10), NotBefore: time.Now().Add(time.Hour)}
+	for err == nil {
+		_, err = q.Enqueue(t.Context(), large)
+	}
+	require.ErrorIs(t, err, natsqueue.ErrNoSpace)
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			_, err := q.Enqueue(t.Context(), large)
+			assert.ErrorIs(t, err, natsqueue.ErrNoSpace)
+		})
+		wg.Go(func() { assert.NoError(t, q.Extend(t.Context(), held.Lease)) })
+	}
+	wg.Wait()
+	_, err = q.Enqueue(t.Context(), queue.Item{Name: "small"})
+	require.NoError(t, err)
+	assert.Equal(t, "small", <-got)
 }

@@ -175,7 +175,9 @@ func (q *Queue) transact(immediates []*op, claim func(*op) bool) (map[*op]error,
 			checked = true
 			continue
 		}
-		t.rewrite()
+		if !alone {
+			t.rewrite()
+		}
 		id := newID()
 		data := encode(id, &t.s.head, t.recs)
 		if len(data) > q.limit {
@@ -184,8 +186,7 @@ func (q *Queue) transact(immediates []*op, claim func(*op) bool) (map[*op]error,
 				alone = true
 				continue
 			}
-			err := fmt.Errorf("queue %s: transaction of %d bytes, the server takes %d: %w", q.log.name, len(data), q.limit, queue.ErrTooLarge)
-			return map[*op]error{t.wrote: err}, &txn{q: q, s: q.state, more: true}, nil
+			return q.only(t.wrote, fmt.Errorf("transaction of %d bytes, the server takes %d: %w", len(data), q.limit, queue.ErrTooLarge))
 		}
 		var a answer
 		err := q.room(reserve)
@@ -199,8 +200,17 @@ func (q *Queue) transact(immediates []*op, claim func(*op) bool) (map[*op]error,
 			return outcome, t, nil
 		}
 		t.rollback()
-		if errors.Is(err, ErrNoSpace) && q.purge() == nil {
-			continue
+		if errors.Is(err, ErrNoSpace) {
+			if q.purge() == nil {
+				continue
+			}
+			if !alone { // there may be room for the others
+				alone = true
+				continue
+			}
+			if t.wrote != nil {
+				return q.only(t.wrote, err)
+			}
 		}
 		if err != nil {
 			return nil, nil, err
@@ -216,6 +226,11 @@ func (q *Queue) transact(immediates []*op, claim func(*op) bool) (map[*op]error,
 			return outcome, t, nil
 		}
 	}
+}
+
+// only is the outcome of a transaction that one operation made impossible.
+func (q *Queue) only(o *op, err error) (map[*op]error, *txn, error) {
+	return map[*op]error{o: fmt.Errorf("queue %s: %w", q.log.name, err)}, &txn{q: q, s: q.state, more: true}, nil
 }
 
 // serveWaiting gives the operations that wait their turn: of each kind until
