@@ -228,11 +228,12 @@ func (e *encoder) contents() error {
 	return nil
 }
 
-// signs reports whether the model is of Gemini 3 or later: it takes levels of
-// thinking instead of budgets, and refuses calls without a signature.
+// signs reports whether the model is of Gemini 3 or later, as a name without a
+// version is: it takes levels of thinking instead of budgets, and refuses calls
+// without a signature.
 func (c *chat) signs() bool {
 	version, ok := strings.CutPrefix(c.model, "gemini-")
-	return ok && version >= "3"
+	return ok && !strings.HasPrefix(version, "1.") && !strings.HasPrefix(version, "2.")
 }
 
 // noSignature is what Google says to send instead of the signature of a call that

@@ -29,6 +29,8 @@ func TestThinking(t *testing.T) {
 		"hidden":    {"gemini-2.5-flash", aiclient.ReasoningOptions{Effort: "high", Hidden: true}, `{"thinkingBudget":24576}`},
 		"pro, off":  {"gemini-2.5-pro", aiclient.ReasoningOptions{Effort: "none"}, `{"thinkingBudget":128}`},
 		"new, off":  {"gemini-3-pro", aiclient.ReasoningOptions{Effort: "none"}, `{"thinkingLevel":"low"}`},
+		"later":     {"gemini-10-pro", aiclient.ReasoningOptions{Effort: "high"}, `{"includeThoughts":true,"thinkingLevel":"high"}`},
+		"latest":    {"gemini-flash-latest", aiclient.ReasoningOptions{Effort: "high"}, `{"includeThoughts":true,"thinkingLevel":"high"}`},
 		"new model": {"gemini-3-pro", aiclient.ReasoningOptions{Effort: "high"}, `{"includeThoughts":true,"thinkingLevel":"high"}`},
 	} {
 		t.Run(name, func(t *testing.T) {

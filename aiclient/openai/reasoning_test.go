@@ -2,6 +2,8 @@ package openai_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -59,5 +61,23 @@ func TestHowServicesAreAskedToThink(t *testing.T) {
 			assert.JSONEq(t, tt.want, string(got))
 			assert.Len(t, resp.Warnings, tt.warnings)
 		})
+	}
+}
+
+// TestWhichModelsReason asks models for their encrypted reasoning, which those
+// that do not reason refuse.
+func TestWhichModelsReason(t *testing.T) {
+	server := aitest.NewServer(t, func(r aitest.Request) aitest.Reply {
+		return aitest.Text(fmt.Sprint(strings.Contains(string(r.Body), "reasoning.encrypted_content")))
+	})
+	provider := openai.New(openai.Options{BaseURL: server.URL, HTTPClient: newClient(t)})
+	for model, want := range map[string]string{
+		"gpt-4o": "false", "gpt-4.1-mini": "false", "gpt-5-chat-latest": "false", "llama-3": "false", "gpt-": "false", "omni-moderation": "false",
+		"o1": "true", "o3-mini": "true", "o5": "true", "gpt-5": "true", "gpt-5.1": "true", "gpt-7-nano": "true", "gpt-12": "true",
+		"openai/gpt-oss-120b": "true", "openai/gpt-5-mini": "true", "codex-mini-latest": "true", "computer-use-preview": "true",
+	} {
+		reply, err := provider.Responses(model).Generate(t.Context(), ask("x"))
+		require.NoError(t, err)
+		assert.Equal(t, want, reply.Text(), model)
 	}
 }

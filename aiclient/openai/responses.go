@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"regexp"
 	"strings"
 
 	"github.com/tokenring-ai/tokenring-go/aiclient"
@@ -35,15 +36,14 @@ func (c *responses) Rules() aiclient.Rules {
 	return aiclient.Rules{Name: c.provider.name, Media: []string{"image/*", "application/pdf", "text/*"}, MaxTools: 128}
 }
 
+// reasoning matches the names of the models that reason: o1 and its followers, and
+// GPT from version 5 on.
+var reasoning = regexp.MustCompile(`^(o[0-9]|gpt-([5-9]|[1-9][0-9])|gpt-oss|codex|computer-use)`)
+
 // reasons reports whether the model reasons, and so takes the settings for it.
 func (c *responses) reasons() bool {
 	name := c.model[strings.LastIndexByte(c.model, '/')+1:]
-	for _, prefix := range []string{"o1", "o3", "o4", "gpt-5", "gpt-6", "gpt-oss", "codex", "computer-use"} {
-		if strings.HasPrefix(name, prefix) {
-			return !strings.HasPrefix(name, "gpt-5-chat")
-		}
-	}
-	return false
+	return reasoning.MatchString(name) && !strings.HasPrefix(name, "gpt-5-chat")
 }
 
 func (c *responses) call(req *aiclient.Request, stream bool) (transport.Call, []string, error) {
