@@ -42,22 +42,11 @@ func (s *Service) comeBack(ctx context.Context, lock *indexLock, backup Snapshot
 	} else if head != backup.Head {
 		return fmt.Errorf("HEAD has moved to %s", head)
 	}
-	held := lock != nil
-	if !held {
-		var err error
-		if lock, err = s.lockIndex(ctx); err != nil {
-			return err
-		}
-		defer lock.release()
-	}
 	now, sc, err := s.save(ctx, "interrupted, "+backup.Reason, false)
 	if err != nil {
 		return err
 	}
 	defer sc.remove()
-	if err := s.bringFiles(ctx, sc, now, backup.Commit+"^{tree}"); err != nil {
-		return err
-	}
 	args := []string{"rev-parse", now.Index + "^{tree}", backup.Index + "^{tree}", now.Commit + "^{tree}", backup.Commit + "^{tree}"}
 	if backup.Head != "" {
 		args = append(args, backup.Head+"^{tree}")
@@ -67,7 +56,20 @@ func (s *Service) comeBack(ctx context.Context, lock *indexLock, backup Snapshot
 		return err
 	}
 	trees := strings.Fields(out)
-	if !held && trees[0] != trees[1] {
+	index := lock == nil && trees[0] != trees[1]
+	files := trees[2] != trees[3]
+	if index {
+		if lock, err = s.lockIndex(ctx); err != nil {
+			return err
+		}
+		defer lock.release()
+	}
+	if files {
+		if err := s.bringFiles(ctx, sc, now, backup.Commit+"^{tree}"); err != nil {
+			return err
+		}
+	}
+	if index {
 		if err := s.bringIndex(ctx, lock, sc, backup); err != nil {
 			return err
 		}
