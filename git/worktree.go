@@ -61,7 +61,16 @@ func (s *Service) AddWorktree(ctx context.Context, opts WorktreeOptions) (*Servi
 	}
 	defer s.write.unlock()
 	defer s.branches.forget()
-	if _, err := s.git(ctx, call{args: args, writes: true, env: s.reflogIdentity()}); err != nil {
+	_, missing := os.Lstat(path)
+	_, err = s.git(ctx, call{args: args, writes: true, env: s.reflogIdentity()})
+	if err != nil && missing != nil && ctx.Err() == nil {
+		if w, ferr := s.findWorktree(ctx, path); ferr == nil && w.Branch == opts.Branch {
+			// All that came after it is a post-checkout hook, which decides nothing.
+			s.opts.Logger.WarnContext(ctx, "git: a hook failed in a new worktree", "worktree", path, "error", err)
+			err = nil
+		}
+	}
+	if err != nil {
 		said := stderrOf(err)
 		if strings.Contains(said, "already checked out") || strings.Contains(said, "already used by worktree") || strings.Contains(said, "already exists") {
 			err = fmt.Errorf("%w: %w", ErrRefused, err)

@@ -301,6 +301,20 @@ func TestHiddenChangesAreKept(t *testing.T) {
 	}
 }
 
+// A hook that fails after a worktree was made, such as that of git-lfs where it is
+// not installed, does not leave one behind that nobody has.
+func TestAddWorktreeWhoseHookFails(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	r := withCommit(t)
+	r.hook("post-checkout", "exit 2")
+	w, err := r.AddWorktree(ctx, WorktreeOptions{Path: filepath.Join(t.TempDir(), "w"), Branch: "agent"})
+	require.NoError(t, err)
+	assert.FileExists(t, filepath.Join(w.Root(), "a.txt"))
+	_, err = r.AddWorktree(ctx, WorktreeOptions{Path: w.Root(), Branch: "agent"})
+	require.ErrorIs(t, err, ErrRefused)
+}
+
 func TestWorktreeErrors(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
