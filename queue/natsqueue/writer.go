@@ -142,25 +142,7 @@ func (q *Queue) transact(immediates []*op, claim func(*op) bool) (map[*op]error,
 	checked := false
 	alone := false // whether at most one of them may write
 	for {
-		outcome := map[*op]error{}
-		t := q.begin()
-		t.advance()
-		advanced := t.size
-		fits := func(o *op) bool {
-			if t.size == advanced || !alone && t.size+o.size <= q.budget {
-				return true
-			}
-			t.more = true
-			return false
-		}
-		for _, o := range immediates {
-			if fits(o) {
-				if done, err := o.decide(t); done {
-					outcome[o] = err
-				}
-			}
-		}
-		t.serveWaiting(claim, fits, outcome)
+		t, outcome := q.decide(immediates, claim, alone)
 		if !t.changed() {
 			t.rollback()
 			if len(outcome) == 0 && !q.unsure && q.newest.Load() <= q.log.applied || checked {
@@ -226,6 +208,31 @@ func (q *Queue) transact(immediates []*op, claim func(*op) bool) (map[*op]error,
 			return outcome, t, nil
 		}
 	}
+}
+
+// decide runs operations on the state as it is known here, as many as a message
+// holds.
+func (q *Queue) decide(immediates []*op, claim func(*op) bool, alone bool) (*txn, map[*op]error) {
+	outcome := map[*op]error{}
+	t := q.begin()
+	t.advance()
+	advanced := t.size
+	fits := func(o *op) bool {
+		if t.size == advanced || !alone && t.size+o.size <= q.budget {
+			return true
+		}
+		t.more = true
+		return false
+	}
+	for _, o := range immediates {
+		if fits(o) {
+			if done, err := o.decide(t); done {
+				outcome[o] = err
+			}
+		}
+	}
+	t.serveWaiting(claim, fits, outcome)
+	return t, outcome
 }
 
 // only is the outcome of a transaction that one operation made impossible.
