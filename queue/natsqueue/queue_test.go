@@ -97,7 +97,7 @@ func TestDamagedFile(t *testing.T) {
 	require.NoError(t, err)
 	data[bytes.Index(data, []byte("second"))] ^= 1
 	require.NoError(t, os.WriteFile(file, data, 0o600))
-	_, err = natsqueue.Embedded(t.Context(), dir, natsqueue.Options{Wait: time.Second})
+	_, err = natsqueue.Embedded(t.Context(), dir, natsqueue.Options{Wait: 3 * time.Second})
 	require.ErrorIs(t, err, natsqueue.ErrCorrupt)
 	require.ErrorContains(t, err, "message 2")
 }
