@@ -45,10 +45,17 @@ func (a *Agent) starting() bool {
 // stays stopped; stopping again waits for what is left.
 //
 // Called by the agent's own work, such as a command or a hook that ends it, Stop
-// returns at once and the agent stops as soon as that work returns.
+// returns at once. The agent stops as soon as the input is finished that it works
+// on there, or in 30 seconds.
 func (a *Agent) Stop(ctx context.Context) error {
 	if From(ctx) == a {
 		go func() {
+			if r := CurrentRun(ctx); r != nil && r.agent == a {
+				select {
+				case <-r.done:
+				case <-time.After(sweepTimeout):
+				}
+			}
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sweepTimeout)
 			defer cancel()
 			if err := a.stop(ctx, "stopped", true); err != nil {

@@ -86,8 +86,9 @@ func TestHooksMayStopTheirAgent(t *testing.T) {
 				require.NoError(t, a.Hook(point, "stop", func(ctx context.Context) error { return a.Stop(context.WithoutCancel(ctx)) },
 					HookOptions{Timeout: time.Hour}))
 				start := time.Now()
-				_, err := a.Submit(t.Context(), Input{})
+				r, err := a.Submit(t.Context(), Input{})
 				require.NoError(t, err)
+				require.NoError(t, r.Wait(t.Context()), "an input that stops its agent is done nevertheless")
 				synctest.Wait()
 				if point == "mine" {
 					require.NoError(t, a.RunHooks(t.Context(), point))
@@ -96,7 +97,9 @@ func TestHooksMayStopTheirAgent(t *testing.T) {
 				require.NoError(t, a.Stop(t.Context()))
 				assert.Zero(t, time.Since(start))
 				assert.Zero(t, m.Len())
-				assert.Empty(t, bodiesOf[Message](events(a)))
+				b, err := m.Restore(t.Context(), "a")
+				require.NoError(t, err)
+				assert.Empty(t, b.Unfinished())
 			})
 		})
 	}
