@@ -1,6 +1,7 @@
 package testing
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -260,6 +261,34 @@ func module(t stdtesting.TB) string {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o666))
 	}
 	return dir
+}
+
+// TestGoTestLeavesNothing: what go was building goes, too, when it is ended.
+func TestGoTestLeavesNothing(t *stdtesting.T) {
+	dir, temp, started := module(t), t.TempDir(), filepath.Join(t.TempDir(), "started")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "c/c_test.go"), []byte(`package c
+
+import (
+	"os"
+	"testing"
+	"time"
+)
+
+func TestC(t *testing.T) {
+	os.WriteFile(os.Getenv("STARTED"), []byte("x"), 0o666)
+	time.Sleep(time.Hour)
+}
+`), 0o666))
+	t.Setenv("GOTMPDIR", "")
+	t.Setenv("TMPDIR", temp)
+	g := GoTest{Dir: dir, Env: []string{"GOWORK=off", "GOFLAGS=", "STARTED=" + started}}
+	s := newService(t, Options{}, map[string]Resource{"go": g})
+	report, err := s.Run(untilWritten(t, started))
+	require.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, Canceled, report.Results[0].Status)
+	left, err := os.ReadDir(temp)
+	require.NoError(t, err)
+	assert.Empty(t, left)
 }
 
 func TestGoTest(t *stdtesting.T) {

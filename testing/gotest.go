@@ -2,6 +2,7 @@ package testing
 
 import (
 	"context"
+	"os"
 	"strings"
 	"time"
 
@@ -62,7 +63,14 @@ func (g GoTest) Test(ctx context.Context, req Request) Result {
 			packages = affected
 		}
 	}
+	// A go command that is ended leaves behind what it was building.
+	built, err := os.MkdirTemp(os.Getenv("GOTMPDIR"), "tokenring-go-test-")
+	if err != nil {
+		return Result{Status: Errored, Error: err.Error()}
+	}
+	defer os.RemoveAll(built)
 	argv := g.argv(packages)
-	sh := Shell{Argv: argv, Dir: g.Dir, KillDelay: g.KillDelay, Env: g.Env, InheritEnv: g.InheritEnv, Format: FormatGoJSON}
+	env := append([]string{"GOTMPDIR=" + built}, g.Env...)
+	sh := Shell{Argv: argv, Dir: g.Dir, KillDelay: g.KillDelay, Env: env, InheritEnv: g.InheritEnv, Format: FormatGoJSON}
 	return sh.run(ctx, req, argv)
 }

@@ -78,12 +78,10 @@ func TestShellSignalAndEnvironment(t *stdtesting.T) {
 	assert.NotContains(t, r.Output, "secret")
 }
 
-// The whole process group ends with the run, children of children too.
-func TestNothingIsLeftRunning(t *stdtesting.T) {
-	file := filepath.Join(t.TempDir(), "pid")
-	s := newService(t, Options{}, map[string]Resource{"sh": Shell{Command: "(sleep 300 & echo $! > " + file + "; wait) & wait", KillDelay: time.Second}})
+// untilWritten returns a context that ends when something is in the file.
+func untilWritten(t *stdtesting.T, file string) context.Context {
 	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
+	t.Cleanup(cancel)
 	go func() {
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
@@ -94,7 +92,14 @@ func TestNothingIsLeftRunning(t *stdtesting.T) {
 			<-tick.C
 		}
 	}()
-	report, err := s.Run(ctx)
+	return ctx
+}
+
+// The whole process group ends with the run, children of children too.
+func TestNothingIsLeftRunning(t *stdtesting.T) {
+	file := filepath.Join(t.TempDir(), "pid")
+	s := newService(t, Options{}, map[string]Resource{"sh": Shell{Command: "(sleep 300 & echo $! > " + file + "; wait) & wait", KillDelay: time.Second}})
+	report, err := s.Run(untilWritten(t, file))
 	require.ErrorIs(t, err, context.Canceled)
 	assert.Equal(t, Canceled, report.Results[0].Status)
 	data, err := os.ReadFile(file)
