@@ -106,6 +106,14 @@ func TestRetry(t *testing.T) {
 	})
 }
 
+func TestManyLongRetries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		chat := aiclient.Wrap(flaky(29, apiError(aiclient.ClassServer)), aiclient.WithRetry(aiclient.RetryOptions{Attempts: 30, Delay: 3 * time.Hour, MaxDelay: 3 * time.Hour}))
+		_, err := chat.Generate(t.Context(), hello())
+		require.NoError(t, err)
+	})
+}
+
 func TestWithFallback(t *testing.T) {
 	chat := aiclient.Wrap(flaky(9, apiError(aiclient.ClassAuth)), aiclient.WithFallback(aiclient.RouteOptions{}, flaky(9, apiError(aiclient.ClassQuota)), replies(says("third"))))
 	for range 2 { // also when the first two are passed over
@@ -257,6 +265,23 @@ func TestHedge(t *testing.T) {
 		for range aiclient.Hedge(time.Second, aiclient.RouteOptions{}, &slowChat{}).Stream(t.Context(), hello()) {
 			break
 		}
+	})
+}
+
+// TestHedgeOfAChatThatPanics lets the caller recover, as it can without a hedge.
+func TestHedgeOfAChatThatPanics(t *testing.T) {
+	broken := aiclient.ChatFunc{Func: func(context.Context, *aiclient.Request) iter.Seq2[aiclient.Part, error] {
+		return func(func(aiclient.Part, error) bool) { panic("broken") }
+	}}
+	unmade := aiclient.ChatFunc{Func: func(context.Context, *aiclient.Request) iter.Seq2[aiclient.Part, error] { panic("unmade") }}
+	synctest.Test(t, func(t *testing.T) {
+		slow := &slowChat{delay: time.Minute}
+		require.PanicsWithValue(t, "broken", func() {
+			_, _ = aiclient.Hedge(time.Second, aiclient.RouteOptions{}, slow, broken).Generate(t.Context(), hello())
+		})
+		require.PanicsWithValue(t, "unmade", func() {
+			_, _ = aiclient.Hedge(time.Second, aiclient.RouteOptions{}, unmade, slow).Generate(t.Context(), hello())
+		})
 	})
 }
 

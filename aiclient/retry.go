@@ -102,7 +102,10 @@ func (o *RetryOptions) again(ctx context.Context, attempt int, err error) error 
 	if attempt >= o.Attempts || ctx.Err() != nil || !o.Retry(err) {
 		return err
 	}
-	wait := min(o.Delay<<min(attempt-1, 20), o.MaxDelay)
+	wait := min(o.Delay, o.MaxDelay)
+	for range attempt - 1 {
+		wait = min(2*wait, o.MaxDelay)
+	}
 	wait -= time.Duration(rand.Int64N(int64(wait)/4 + 1))
 	if api, ok := errors.AsType[*APIError](err); ok {
 		if api.RetryAfter > o.MaxDelay {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -182,13 +183,14 @@ type hedge struct {
 
 // attempt is a stream that has been started and its first part.
 type attempt struct {
-	m      *member
-	first  Part
-	err    error
-	empty  bool
-	next   func() (Part, error, bool)
-	stop   func()
-	cancel context.CancelFunc
+	m        *member
+	first    Part
+	err      error
+	empty    bool
+	panicked any // by what the stream panicked
+	next     func() (Part, error, bool)
+	stop     func()
+	cancel   context.CancelFunc
 }
 
 func (h *hedge) Generate(ctx context.Context, req *Request) (*Response, error) {
@@ -235,17 +237,23 @@ func (h *hedge) race(ctx context.Context, req *Request) (*attempt, error) {
 		cancels[m] = cancel
 		racing++
 		go func() {
-			a := &attempt{m: m, cancel: cancel}
+			a := &attempt{m: m, cancel: cancel, stop: func() {}, err: errors.New("the Chat ended its goroutine")}
+			defer func() {
+				a.panicked = recover()
+				select {
+				case results <- a:
+				case <-done: // too late
+					if a.panicked != nil {
+						slog.ErrorContext(attemptCtx, "a Chat that lost a race panicked", "model", m.chat.Model().String(), "panic", a.panicked)
+					}
+					a.stop()
+					cancel()
+				}
+			}()
 			a.next, a.stop = iter.Pull2(m.chat.Stream(attemptCtx, req))
 			var ok bool
 			a.first, a.err, ok = a.next()
 			a.empty = !ok
-			select {
-			case results <- a:
-			case <-done: // too late
-				a.stop()
-				cancel()
-			}
 		}()
 	}
 	start()
@@ -256,6 +264,9 @@ func (h *hedge) race(ctx context.Context, req *Request) (*attempt, error) {
 		select {
 		case a := <-results:
 			racing--
+			if a.panicked != nil {
+				panic(a.panicked) // where the caller can recover
+			}
 			if a.err == nil {
 				delete(cancels, a.m)
 				return a, nil
