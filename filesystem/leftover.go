@@ -63,6 +63,9 @@ func abandoned(name string) bool {
 // there is no such process proves nothing where containers share a directory.
 const maxWriting = 5 * time.Minute
 
+// maxCleared bounds the directories that are remembered.
+const maxCleared = 1 << 12
+
 // leftovers remembers the directories that were cleared of half-written files.
 type leftovers struct {
 	mu      sync.Mutex
@@ -70,12 +73,12 @@ type leftovers struct {
 }
 
 // clear removes the abandoned files of a directory, the first time that this
-// process writes there. What cannot be removed stays: it is nobody's loss.
+// process writes there, as far as it remembers. What cannot be removed stays: it is nobody's loss.
 func (c *leftovers) clear(root *os.Root, dir string) {
 	c.mu.Lock()
 	done := c.cleared[dir]
 	if !done {
-		if c.cleared == nil {
+		if c.cleared == nil || len(c.cleared) == maxCleared {
 			c.cleared = map[string]bool{}
 		}
 		c.cleared[dir] = true

@@ -52,4 +52,8 @@ func TestHalfWrittenFilesOfDeadProcessesAreRemoved(t *testing.T) {
 		_, err := os.Lstat(filepath.Join(dir, name))
 		assert.Equal(t, keep, err == nil, name)
 	}
+	for i := range 3 * maxCleared / 2 {
+		local.left.clear(local.root, "no-such-directory/"+strconv.Itoa(i))
+		require.LessOrEqual(t, len(local.left.cleared), maxCleared)
+	}
 }

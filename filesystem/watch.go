@@ -240,12 +240,19 @@ func (w *watch) see(event fsnotify.Event) bool {
 	if event.Has(fsnotify.Create) && !known {
 		state.created = true
 	}
+	wasDir := w.dirs[name]
 	if event.Has(fsnotify.Rename) || event.Has(fsnotify.Remove) {
 		w.drop(name)
 	}
 	info, err := w.local.Lstat(w.ctx, name)
-	isDir := err == nil && info.IsDir()
-	if _, ignored, ierr := w.tree.chainTo(w.ctx, name, isDir); ierr != nil || ignored {
+	gone, isDir := err != nil, err == nil && info.IsDir()
+	_, ignored, err := w.tree.chainTo(w.ctx, name, isDir || gone && wasDir)
+	if err == nil && !ignored && gone && !wasDir {
+		// It was a file, or a directory that only a rule for directories ignores,
+		// such as what a build removes and makes again.
+		_, ignored, err = w.tree.chainTo(w.ctx, name, true)
+	}
+	if err != nil || ignored {
 		return false
 	}
 	if isDir && event.Has(fsnotify.Create) {
