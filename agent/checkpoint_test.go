@@ -481,3 +481,24 @@ func TestEventNumbersOfSeveralLives(t *testing.T) {
 	}, true)
 	live(again, true)
 }
+
+// The events of earlier lives do not count for the first checkpoint of this one.
+func TestEventsAreCountedAnewAfterARestore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		typ := stateful()
+		typ.AutoCheckpoint.Events = 5
+		m := newManager(t, ManagerOptions{Store: &MemoryStore{}}, typ)
+		a := spawn(t, m, SpawnOptions{ID: "a"})
+		require.NoError(t, a.Stop(t.Context()))
+		a, err := m.Restore(t.Context(), "a")
+		require.NoError(t, err)
+		before := m.Stats().Checkpoints
+		for i := range 5 {
+			assert.Equal(t, before, m.Stats().Checkpoints, "event %d", i)
+			counterOf(a).add()
+			a.Emit(Message{Text: "x"})
+			synctest.Wait()
+		}
+		assert.Equal(t, before+1, m.Stats().Checkpoints)
+	})
+}

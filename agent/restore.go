@@ -156,6 +156,7 @@ func (m *Manager) revive(ctx context.Context, a *Agent, h *history, tip *record,
 		begin = max(begin, rec.events+1)
 	}
 	a.log.start(begin)
+	a.saver.autoSeq.Store(begin)
 	a.saver.holdBack = true
 	a.saver.unattached = state
 	if err := m.setUp(ctx, a); err != nil {
