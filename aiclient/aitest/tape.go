@@ -49,6 +49,7 @@ type entry struct {
 	Time     time.Time       `json:"time,omitzero"`
 	ID       string          `json:"id,omitempty"`
 	Error    string          `json:"error,omitempty"`
+	Invalid  bool            `json:"invalid,omitempty"` // Error is a *tool.ArgumentError
 	APIError *apiError       `json:"apiError,omitempty"`
 
 	played bool
@@ -297,6 +298,7 @@ func (e *entry) setError(err error) {
 		return
 	}
 	e.Error = err.Error()
+	_, e.Invalid = errors.AsType[*tool.ArgumentError](err)
 	if api, ok := errors.AsType[*aiclient.APIError](err); ok {
 		e.APIError = &apiError{api.Provider, api.Model, api.Class, api.Status, api.Code, api.Message, api.RequestID, api.RetryAfter}
 	}
@@ -307,11 +309,23 @@ func (e *entry) error() error {
 		return &aiclient.APIError{Provider: a.Provider, Model: a.Model, Class: a.Class, Status: a.Status, Code: a.Code,
 			Message: a.Message, RequestID: a.ID, RetryAfter: a.RetryAfter}
 	}
+	if e.Invalid {
+		return &invalidArguments{e.Error, &tool.ArgumentError{Tool: e.Tool, Err: errors.New(e.Error)}}
+	}
 	if e.Error != "" {
 		return errors.New(e.Error)
 	}
 	return nil
 }
+
+// invalidArguments is a *tool.ArgumentError with the text that was recorded.
+type invalidArguments struct {
+	text  string
+	cause *tool.ArgumentError
+}
+
+func (e *invalidArguments) Error() string { return e.text }
+func (e *invalidArguments) Unwrap() error { return e.cause }
 
 // diffJSON returns the first lines that differ between two documents, with what
 // comes before them, or "" when they are equal.

@@ -103,3 +103,23 @@ func TestTapeKeepsErrors(t *testing.T) {
 	assert.EqualError(t, got, want.Error())
 	assert.ErrorIs(t, got, aiclient.ClassRateLimit)
 }
+
+// TestTapeOfInvalidCalls plays a run that was stopped because the model kept
+// sending invalid arguments: it must be stopped for the same reason.
+func TestTapeOfInvalidCalls(t *testing.T) {
+	server := aitest.NewServer(t, func(aitest.Request) aitest.Reply { return aitest.Call("count", `{"m":1}`) })
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	chat := openai.New(openai.Options{BaseURL: server.URL, HTTPClient: &http.Client{Transport: transport}}).Chat("m")
+	count := tool.New("count", "", func(context.Context, struct{ N int }) (string, error) { return "", nil }, tool.Options{})
+	tape := aitest.NewTape()
+	_, recorded := talk(t.Context(), tape.Chat(chat), tape.Tools([]tool.Tool{count}), "count")
+	require.ErrorContains(t, recorded, "invalid-calls")
+	var file bytes.Buffer
+	require.NoError(t, tape.Save(&file))
+	tape, err := aitest.LoadTape(&file)
+	require.NoError(t, err)
+	_, played := talk(t.Context(), tape.Chat(nil), tape.Tools([]tool.Tool{count}), "count")
+	require.EqualError(t, played, recorded.Error())
+	require.NoError(t, tape.Err())
+}
