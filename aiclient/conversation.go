@@ -103,8 +103,9 @@ func (c *Conversation) Send(ctx context.Context, text string) (*Turn, error) {
 // A file of m that the provider refuses fails the turn and is left out of the
 // requests of later ones; a file that a tool returned is left out at once.
 //
-// When ctx ends, SendMessage returns within 150 ms, even if a tool ignores its
-// context. Calls that were interrupted get results that say so.
+// When ctx ends, SendMessage returns within 150 ms and the time that Checkpoint
+// takes, even if a tool ignores its context. Calls that were interrupted get
+// results that say so.
 func (c *Conversation) SendMessage(ctx context.Context, m Message) (t *Turn, err error) {
 	if m.Role == "" {
 		m.Role = RoleUser

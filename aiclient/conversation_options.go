@@ -60,7 +60,8 @@ type ConversationOptions struct {
 	// Checkpoint saves the program's state. It is called at every boundary:
 	// when the person's message has been accepted, when a reply is complete,
 	// after each tool result, and before a call starts that must not run twice.
-	// An error ends the turn.
+	// When the turn's context has ended it gets one that lasts 2 s longer, so that
+	// what was done is saved. An error ends the turn.
 	Checkpoint func(ctx context.Context) error
 
 	// BeforeStep may change the request before each call of the model; what the
