@@ -129,7 +129,8 @@ func (m *Memory) Ack(ctx context.Context, lease Lease) error {
 	if err != nil {
 		return err
 	}
-	m.settle(n, now)
+	m.settle(n)
+	m.ran(n, now)
 	m.stats.Acked++
 	if m.tracing {
 		m.trace(evAcked, n, time.Duration(now-n.received))
@@ -147,12 +148,13 @@ func (m *Memory) Nack(ctx context.Context, lease Lease, nack Nack) error {
 	if err != nil {
 		return err
 	}
-	m.settle(n, now)
+	m.settle(n)
 	n.item.LastError = nack.Reason
 	if m.opts.Exhausted(n.item.Attempts) {
 		m.bury(n, now)
 	} else {
 		delay := m.opts.RetryDelay(nack, n.item.Attempts)
+		m.ran(n, now)
 		m.stats.Retried++
 		m.trace(evRetried, n, delay)
 		m.schedule(n, now+int64(delay), now)
@@ -169,7 +171,7 @@ func (m *Memory) Dead(ctx context.Context, lease Lease, reason string) error {
 	if err != nil {
 		return err
 	}
-	m.settle(n, now)
+	m.settle(n)
 	n.item.LastError = reason
 	m.bury(n, now)
 	m.changed(now)

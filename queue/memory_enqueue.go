@@ -99,7 +99,7 @@ func (m *Memory) add(items []Item, now int64) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.opts.Capacity > 0 && m.len()+fresh > m.opts.Capacity {
+	if m.opts.Capacity > 0 && fresh > 0 && m.len()+fresh > m.opts.Capacity {
 		if m.opts.Overflow != DropOldest || fresh > m.opts.Capacity-m.leased.n {
 			return nil, &FullError{Items: fresh, Len: m.len(), Capacity: m.opts.Capacity}
 		}
@@ -141,10 +141,12 @@ func (m *Memory) countNew(items []Item, now int64) (int, error) {
 		switch {
 		case known:
 			fresh--
-		case it.ID != "" && (ids[it.ID] || m.find(it.ID) != nil):
-			return 0, fmt.Errorf("enqueue %q: %w", it.ID, ErrDuplicateID)
+		case it.ID != "":
+			if ids[it.ID] || m.find(it.ID) != nil {
+				return 0, fmt.Errorf("enqueue %q: %w", it.ID, ErrDuplicateID)
+			}
+			ids[it.ID] = true
 		}
-		ids[it.ID] = true
 	}
 	return fresh, nil
 }

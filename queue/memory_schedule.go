@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/tokenring-ai/tokenring-go/queue/internal/engine"
 )
 
 // This file moves nodes between the states. Every function is called locked.
@@ -40,17 +42,7 @@ func (m *Memory) place(n *node, now int64) {
 		}
 		k.active = n
 	}
-	m.schedule(n, notBefore(&n.item), now)
-}
-
-func notBefore(it *Item) int64 {
-	if it.NotBefore.IsZero() {
-		return 0
-	}
-	if it.NotBefore.Year() > 2200 { // beyond what int64 nanoseconds can say
-		return 1<<63 - 1
-	}
-	return it.NotBefore.UnixNano()
+	m.schedule(n, engine.Nanos(n.item.NotBefore), now)
 }
 
 // schedule makes a node ready at a time.
@@ -104,6 +96,7 @@ func (m *Memory) forget(n *node, now int64) {
 
 // bury makes a settled node a dead letter.
 func (m *Memory) bury(n *node, now int64) {
+	m.ran(n, now)
 	m.release(n, now)
 	if n.order {
 		n.order = false
@@ -134,7 +127,7 @@ func (m *Memory) release(n *node, now int64) {
 	k.blocked.remove(next)
 	m.blocked--
 	k.active = next
-	m.schedule(next, notBefore(&next.item), now)
+	m.schedule(next, engine.Nanos(next.item.NotBefore), now)
 }
 
 // next hands the next item out, or reports that there is none.
@@ -185,18 +178,21 @@ func (m *Memory) holder(what string, l Lease) (*node, error) {
 
 // settle ends a lease. The key's next item, an enqueuer or one who waits for the
 // end may go on then, so changed must follow.
-func (m *Memory) settle(n *node, now int64) {
+func (m *Memory) settle(n *node) {
 	m.leased.remove(n)
 	n.token = 0
 	n.item.State = ""
-	m.stats.RunTime += time.Duration(max(0, now-n.received))
 }
+
+// ran counts the time of a delivery that its receiver ended, or the last of an
+// item.
+func (m *Memory) ran(n *node, now int64) { m.stats.RunTime += time.Duration(max(0, now-n.received)) }
 
 // advance ends the leases and delays that are over.
 func (m *Memory) advance(now int64) {
 	due := false
 	for n := m.leased.first; n != nil && n.due <= now; n = m.leased.first {
-		m.settle(n, now)
+		m.settle(n)
 		m.stats.Expired++
 		m.trace(evExpired, n, 0)
 		n.item.LastError = fmt.Sprintf("lease of attempt %d ran out after %v", n.item.Attempts, m.opts.Lease)
@@ -227,9 +223,9 @@ func (m *Memory) changed(now int64) {
 	}
 }
 
-// isAwaited reports whether anybody waits for a change.
+// isAwaited reports whether anybody waits for a change, for what is closed in vain.
 func (m *Memory) isAwaited() bool {
-	return m.receivers.n != 0 || m.enqueuers.n != 0 || len(m.emptiers) != 0
+	return (m.receivers.n != 0 || m.enqueuers.n != 0 || len(m.emptiers) != 0) && !m.isClosed
 }
 
 func (m *Memory) serve(now int64) {
@@ -256,7 +252,7 @@ func (m *Memory) serve(now int64) {
 
 // arm sets the timer for the next moment that someone waits for.
 func (m *Memory) arm() {
-	if !m.isAwaited() || m.isClosed {
+	if !m.isAwaited() {
 		return
 	}
 	next := int64(0)

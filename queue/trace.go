@@ -41,7 +41,7 @@ type Stats struct {
 	DeadLettered int64         `json:"deadLettered"`
 	Dropped      int64         `json:"dropped"`
 	WaitTime     time.Duration `json:"waitTime"` // sum over deliveries: available until delivered
-	RunTime      time.Duration `json:"runTime"`  // sum over settled deliveries: delivered until settled
+	RunTime      time.Duration `json:"runTime"`  // sum over settled deliveries, and the last of dead letters: delivered until settled
 }
 
 // Add adds the counters of d, which covers a part of the time or another queue.

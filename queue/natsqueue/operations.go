@@ -253,6 +253,7 @@ func (q *Queue) Nack(ctx context.Context, lease queue.Lease, nack queue.Nack) er
 			delay, asked = q.opts.RetryDelay(nack, e.attempts), true
 		}
 		to, due := t.place(t.now + int64(delay))
+		t.ran(e)
 		t.giveBack(e, to, due, reason)
 		t.stats.Retried++
 		t.traceTime(q.opts.Trace.Retried, e.item(), delay)

@@ -117,11 +117,14 @@ func (t *txn) place(notBefore int64) (state int, due int64) {
 func (t *txn) giveBack(e *entry, to int, due int64, reason string) {
 	m := e.meta
 	m.state, m.due, m.token, m.available, m.lastError = to, due, 0, t.now, reason
-	t.stats.RunTime += time.Duration(max(0, t.now-m.received))
 	t.update(e, m)
 }
 
+// ran counts the time of a delivery that its receiver ended, or the last of an item.
+func (t *txn) ran(e *entry) { t.stats.RunTime += time.Duration(max(0, t.now-e.received)) }
+
 func (t *txn) bury(e *entry, reason string) {
+	t.ran(e)
 	t.giveBack(e, dead, 0, reason)
 	t.release(e.body.Key)
 	t.stats.DeadLettered++

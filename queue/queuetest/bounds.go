@@ -49,6 +49,9 @@ func testDuplicateID(t *testing.T, e Engine) {
 	q.depth(queue.Depth{Ready: 1})
 	q.ack(q.take())
 	q.add(queue.Item{ID: "one"}) // free again
+	q.add(queue.Item{ID: "four", Dedupe: "x"})
+	q.add(queue.Item{ID: "five", Dedupe: "x"}, queue.Item{ID: "five"}) // the first is not added
+	q.depth(queue.Depth{Ready: 3})
 }
 
 func testTooLarge(t *testing.T, e Engine) {
@@ -169,6 +172,23 @@ func (b *lockedBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
+}
+
+// testOverfull: what adds nothing needs no room, though there are more items than
+// the queue may have by now.
+func testOverfull(t *testing.T, e Engine) {
+	if e.Reopen == nil {
+		return // an engine that keeps nothing never has more
+	}
+	for _, overflow := range []queue.Overflow{queue.Reject, queue.DropOldest} {
+		old := e.New(t, queue.Options{})
+		first := harness{old, t}.add(queue.Item{Name: "a", Dedupe: "x"}, queue.Item{Name: "b"}, queue.Item{Name: "c"})[0]
+		require.NoError(t, old.Close())
+		q := harness{e.Reopen(t, old, queue.Options{Capacity: 2, Overflow: overflow}), t}
+		assert.Equal(t, []string{first, first}, q.add(queue.Item{Dedupe: "x"}, queue.Item{Dedupe: "x"}))
+		assert.Equal(t, []string{"a", "b", "c"}, q.names(queue.Filter{}))
+		require.NoError(t, q.Close())
+	}
 }
 
 func testBatchIsAtomic(t *testing.T, e Engine) {

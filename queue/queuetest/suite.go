@@ -55,6 +55,7 @@ func Run(t *testing.T, e Engine) {
 		{"Reject", testReject},
 		{"Block", testBlock},
 		{"DropOldest", testDropOldest},
+		{"Overfull", testOverfull},
 		{"BatchIsAtomic", testBatchIsAtomic},
 		{"ReceiveWaits", testReceiveWaits},
 		{"FairReceivers", testFairReceivers},

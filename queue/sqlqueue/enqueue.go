@@ -78,7 +78,7 @@ func (b *batch) enqueue(items []queue.Item, headers [][]byte) ([]string, error) 
 		}
 		fresh++
 	}
-	if over := b.state.len() + fresh - opts.Capacity; opts.Capacity > 0 && over > 0 {
+	if over := b.state.len() + fresh - opts.Capacity; opts.Capacity > 0 && fresh > 0 && over > 0 {
 		if opts.Overflow != queue.DropOldest || fresh > opts.Capacity-int(b.state.n[leased]) {
 			return nil, &queue.FullError{Items: fresh, Len: b.state.len(), Capacity: opts.Capacity}
 		}

@@ -171,9 +171,10 @@ func (q *Queue) WaitEmpty(ctx context.Context) error {
 func (q *Queue) Drain(ctx context.Context) error {
 	q.draining.Store(true)
 	// Whoever waits for room is told, even if ctx has ended.
-	told := func(*batch) (bool, error) { return true, nil }
-	if err := q.writer.do(context.WithoutCancel(ctx), immediate, told); err != nil {
-		return err
+	told := &op{kind: immediate, run: func(*batch) (bool, error) { return true, nil }, done: make(chan error, 1)}
+	select {
+	case q.writer.ops <- told:
+	default: // others are before it, and tell as well
 	}
 	return q.WaitEmpty(ctx)
 }

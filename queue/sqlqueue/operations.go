@@ -21,7 +21,6 @@ func (b *batch) advance() error {
 			}
 			b.stats.Expired++
 			b.trace(b.w.q.opts.Trace.Expired, r.Item)
-			b.stats.RunTime += time.Duration(max(0, b.now-r.received))
 			r.LastError = fmt.Sprintf("lease of attempt %d ran out after %v", r.Attempts, b.w.q.opts.Lease)
 			if b.w.q.opts.Exhausted(r.Attempts) {
 				b.bury(r)
@@ -59,7 +58,11 @@ func (b *batch) settle(r *row, to int, due int64) {
 	r.state, r.State = to, stateNames[to]
 }
 
+// ran counts the time of a delivery that its receiver ended, or the last of an item.
+func (b *batch) ran(r *row) { b.stats.RunTime += time.Duration(max(0, b.now-r.received)) }
+
 func (b *batch) bury(r *row) {
+	b.ran(r)
 	b.settle(r, dead, 0)
 	b.release(r)
 	b.stats.DeadLettered++
@@ -194,13 +197,13 @@ func (q *Queue) Ack(ctx context.Context, lease queue.Lease) error {
 func (q *Queue) Nack(ctx context.Context, lease queue.Lease, nack queue.Nack) error {
 	return q.held(ctx, "nack", lease, func(b *batch, r *row) {
 		r.LastError = nack.Reason
-		b.stats.RunTime += time.Duration(max(0, b.now-r.received))
 		if q.opts.Exhausted(r.Attempts) {
 			b.bury(r)
 			return
 		}
 		delay := q.opts.RetryDelay(nack, r.Attempts)
 		to, due := b.place(b.now + int64(delay))
+		b.ran(r)
 		b.settle(r, to, due)
 		b.stats.Retried++
 		b.traceTime(q.opts.Trace.Retried, r.Item, delay)
@@ -211,7 +214,6 @@ func (q *Queue) Nack(ctx context.Context, lease queue.Lease, nack queue.Nack) er
 func (q *Queue) Dead(ctx context.Context, lease queue.Lease, reason string) error {
 	return q.held(ctx, "bury", lease, func(b *batch, r *row) {
 		r.LastError = reason
-		b.stats.RunTime += time.Duration(max(0, b.now-r.received))
 		b.bury(r)
 	})
 }
