@@ -66,7 +66,7 @@ func (g GoTest) Test(ctx context.Context, req Request) Result {
 	// A go command that is ended leaves behind what it was building.
 	built, err := os.MkdirTemp(os.Getenv("GOTMPDIR"), "tokenring-go-test-")
 	if err != nil {
-		return Result{Status: Errored, Error: err.Error()}
+		return Result{Status: Errored, Error: "make a directory to build in: " + err.Error()}
 	}
 	defer os.RemoveAll(built)
 	argv := g.argv(packages)
