@@ -36,7 +36,9 @@ type WatchOptions struct {
 	Ready func()
 }
 
-// WatchEvent is something that changed in the tree. Path is "." for a Rescan.
+// WatchEvent is something that changed in the tree. Path is "." for a Rescan. A
+// file that is replaced by renaming another, as editors and WriteFile do, counts
+// as Created: the system does not say whether there was one.
 type WatchEvent struct {
 	Path string
 	Kind ChangeKind
@@ -325,8 +327,9 @@ func (w *watch) report(yield func(WatchEvent, error) bool) bool {
 }
 
 // Track watches the tree until ctx ends and marks as dirty what others change.
-// Changes by the service itself are not marked a second time. On a Rescan the
-// root is marked, because nobody knows what changed.
+// Changes by the service itself are not marked a second time, except what lies in
+// a directory that it moved or removed. On a Rescan the root is marked, because
+// nobody knows what changed.
 func (s *Service) Track(ctx context.Context, opts WatchOptions) error {
 	s.tracking.Add(1)
 	defer func() {

@@ -81,7 +81,7 @@ func TestWatch(t *testing.T) {
 	assert.Equal(t, WatchEvent{"moved/er/file", Modified, false}, next())
 
 	require.NoError(t, s.WriteFile(t.Context(), "a", []byte("atomic")))
-	assert.Equal(t, "a", next().Path, "the file beside it is not told")
+	assert.Equal(t, WatchEvent{"a", Created, false}, next(), "the file beside it is not told")
 
 	write(".gitignore", "*.txt\n\n\n\n\n\n")
 	assert.Equal(t, WatchEvent{".gitignore", Modified, false}, next())
