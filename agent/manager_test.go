@@ -248,31 +248,6 @@ func TestWatchFollowsTheList(t *testing.T) {
 	})
 }
 
-func TestAutoCheckpoints(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		typ := stateful()
-		typ.AutoCheckpoint = AutoCheckpoint{Events: 10, Every: time.Minute}
-		m := newManager(t, ManagerOptions{Store: &MemoryStore{}}, typ)
-		a := spawn(t, m, SpawnOptions{})
-		for range 100 {
-			counterOf(a).add()
-			a.Emit(Output{Text: "x"})
-			synctest.Wait()
-		}
-		got := m.Stats().Checkpoints
-		assert.GreaterOrEqual(t, got, int64(8))
-		assert.LessOrEqual(t, got, int64(10))
-		counterOf(a).add()
-		a.Emit(Output{Text: "x"})
-		time.Sleep(time.Minute + time.Second)
-		synctest.Wait()
-		assert.Equal(t, got+1, m.Stats().Checkpoints)
-		time.Sleep(time.Hour)
-		synctest.Wait()
-		assert.Equal(t, got+1, m.Stats().Checkpoints, "an idle agent takes none")
-	})
-}
-
 func TestRetentionKeepsTheDays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newManager(t, ManagerOptions{Store: &MemoryStore{}, Retention: Retention{Last: 3, Daily: 4}}, stateful())
