@@ -306,3 +306,27 @@ func TestNoCheckpointBeforeTheBeginning(t *testing.T) {
 	_, err := m.Restore(t.Context(), "a")
 	require.NoError(t, err)
 }
+
+// An agent's own work may delete it: it is not waited for.
+func TestAnAgentMayDeleteItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &MemoryStore{}
+		var m *Manager
+		var err error
+		m = newManager(t, ManagerOptions{Store: store}, handle(func(ctx context.Context, a *Agent, in Input) error {
+			_, saveErr := a.Checkpoint(ctx)
+			err = m.Delete(context.WithoutCancel(ctx), a.ID())
+			return saveErr
+		}))
+		a := spawn(t, m, SpawnOptions{ID: "a"})
+		r, submitErr := a.Submit(t.Context(), Input{})
+		require.NoError(t, submitErr)
+		<-r.Done()
+		require.NoError(t, a.Stop(t.Context()))
+		var still *StillRunningError
+		require.ErrorAs(t, err, &still)
+		assert.Equal(t, []string{"input " + r.ID()}, still.What)
+		assert.Zero(t, m.Len())
+		assert.Empty(t, store.agents)
+	})
+}
