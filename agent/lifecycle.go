@@ -243,9 +243,11 @@ func stopAll(ctx context.Context, list []*Agent, reason string) error {
 }
 
 // Delete ends an agent and removes its checkpoints; an agent that does not live
-// loses its checkpoints. Sub-agents stop and keep theirs. It returns when the agent's goroutines have ended, or
-// when ctx ends, then with a [*StillRunningError]; the checkpoints are gone
-// either way. Called by the agent's own work it does not wait for that. It fails with [ErrNotFound] when there is neither.
+// loses its checkpoints. Sub-agents stop and keep theirs. Delete returns when the
+// agent's goroutines have ended, or when ctx ends, then with a
+// [*StillRunningError]; the checkpoints are gone either way. Called by the agent's
+// own work it does not wait for that. It fails with [ErrNotFound] when there is
+// neither.
 func (m *Manager) Delete(ctx context.Context, id string) error {
 	m.mu.Lock()
 	a := m.agents[id]
