@@ -81,6 +81,7 @@ type batch struct {
 	state  state
 	broken error // of the engine: the transaction cannot go on
 	open   bool
+	wrote  bool
 	due    int64
 	plain  plain
 	events []func()
@@ -125,6 +126,7 @@ func (b *batch) commit() error {
 		}
 	}
 	if b.state != b.before {
+		b.wrote = true
 		s := &b.state
 		if _, err := b.st.SaveState.Exec(s.lastSeq, s.lastToken, s.paused,
 			s.n[ready], s.n[delayed], s.n[blocked], s.n[leased], s.n[dead]); err != nil {
@@ -149,6 +151,7 @@ func (b *batch) discard() {
 // exec runs a statement; its error breaks the transaction.
 func (b *batch) exec(st *sql.Stmt, args ...any) {
 	if b.flush(); b.broken == nil {
+		b.wrote = true
 		_, b.broken = st.Exec(args...)
 	}
 }

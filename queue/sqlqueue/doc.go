@@ -2,9 +2,11 @@
 // file, in pure Go, that several processes of one machine may share.
 //
 // What Enqueue, Ack, Nack, Dead, Remove and Redrive have confirmed is on disk:
-// the file is in WAL mode with synchronous FULL, so each commit is followed by
-// fsync. One goroutine writes, and commits the calls that arrive while the
-// disk is busy together, so that many callers share an fsync.
+// the file is in WAL mode, and the log is synced (fsync) before a call returns, as
+// with synchronous FULL. One goroutine writes. It runs the calls that arrive while
+// the disk is busy in one transaction, so that many callers share a sync. Should a
+// sync fail, that call and all later ones fail with [ErrSync] until the file is
+// opened again, because what the disk has cannot be known.
 //
 // Receivers are woken at once by what this process does, and within
 // Options.Poll by what other processes do. A lease held by a process that died

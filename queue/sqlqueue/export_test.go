@@ -10,3 +10,9 @@ func (q *Queue) Waiting() (n int) {
 	})
 	return n
 }
+
+// SetSync replaces what makes the log durable, before the first call.
+func (q *Queue) SetSync(sync func() error) { q.writer.syncer.sync = sync }
+
+// Queued counts the calls that the writer has not taken.
+func (q *Queue) Queued() int { return len(q.writer.ops) }

@@ -72,6 +72,7 @@ func (b *batch) flush() {
 	if len(values) == 0 {
 		return
 	}
+	b.wrote = true
 	args := make([]any, 0, 2+plainRows[0]*plainColumns)
 	for i, rows := range plainRows {
 		for n := rows * plainColumns; len(values) >= n && b.broken == nil; values = values[n:] {

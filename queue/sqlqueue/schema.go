@@ -16,6 +16,7 @@ var (
 	ErrDiskFull = errors.New("disk is full")
 	ErrReadOnly = errors.New("queue file cannot be written")
 	ErrCorrupt  = errors.New("queue file is damaged")
+	ErrSync     = errors.New("disk did not take what was written")
 	ErrBusy     = errors.New("queue file is locked by another process")
 	ErrVersion  = errors.New("queue file is of a newer version")
 	ErrForeign  = errors.New("file is a database of something else")

@@ -60,9 +60,11 @@ type writer struct {
 	st    statements
 	plain plainStatements
 
-	active      int   // calls that the last transaction served, and that came meanwhile
-	waiting     []*op // in the order in which they came
-	due         int64 // when the next delay or lease ends, 0 for never
+	syncer      *syncer
+	last        *commit // the latest that was handed to it
+	before      *commit // the one before
+	waiting     []*op   // in the order in which they came
+	due         int64   // when the next delay or lease ends, 0 for never
 	dataVersion int64
 }
 
@@ -71,6 +73,9 @@ func newWriter(q *Queue, conn *sql.Conn) (*writer, error) {
 	err := w.st.prepare(conn)
 	if err == nil {
 		err = w.plain.prepare(conn)
+	}
+	if err == nil {
+		w.syncer, err = startSyncer(conn)
 	}
 	if err != nil {
 		w.plain.close()
@@ -141,6 +146,7 @@ func (w *writer) loop() {
 	defer w.conn.Close()
 	defer w.st.close()
 	defer w.plain.close()
+	defer w.syncer.stop()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var fresh []*op
@@ -161,26 +167,54 @@ func (w *writer) loop() {
 		}
 		fresh = w.gather(fresh)
 		w.serve(fresh)
-		w.active = len(fresh) + len(w.ops)
 	}
 }
 
-// gather adds the operations that have come. Those whose calls the last
-// transaction served may call again at once, so it gives them a moment to join
-// those who came meanwhile: that doubles what one sync serves.
+// gather adds the operations that have come, or are about to. While the disk is
+// busy there is time: a transaction of half of the calls that are about is ready
+// when the disk is, and the other half when it is again. When the disk is idle,
+// those that were told last may call again at once, so it gives them a moment: that
+// doubles what one sync serves.
 func (w *writer) gather(fresh []*op) []*op {
-	for start := time.Now(); ; runtime.Gosched() {
-		for len(fresh) < maxBatch && len(w.ops) > 0 {
-			fresh = append(fresh, <-w.ops)
+	about := max(w.last.calls(), len(fresh)+len(w.ops))
+	for !w.last.isSynced() {
+		if len(fresh) >= w.enough(w.last.calls()+max(w.before.calls(), len(fresh)+len(w.ops))) {
+			return fresh
 		}
-		if len(fresh) >= min(w.active, maxBatch) || time.Since(start) > gatherFor {
+		select {
+		case o := <-w.ops:
+			fresh = append(fresh, o)
+		case <-w.last.synced:
+		}
+		about = w.last.calls() + len(fresh)
+	}
+	enough := w.enough(about)
+	for start, came := time.Now(), time.Now(); ; runtime.Gosched() {
+		now := time.Now()
+		for len(fresh) < enough && len(w.ops) > 0 {
+			fresh, came = append(fresh, <-w.ops), now
+		}
+		if len(fresh) >= enough || now.Sub(came) > gatherPause || now.Sub(start) > gatherFor {
 			return fresh
 		}
 	}
 }
 
-// gatherFor is short beside a sync, and long enough for callers to wake up.
-const gatherFor = 100 * time.Microsecond
+// enough is how many operations make a transaction when so many calls are about.
+// Few are better served by one sync than by two.
+func (w *writer) enough(about int) int {
+	return min(max(1, about), max(smallBatch, (about+1)/2), maxBatch)
+}
+
+const (
+	// gatherFor is short beside a sync, and long enough for callers to wake up, one
+	// after the other within gatherPause.
+	gatherFor   = 100 * time.Microsecond
+	gatherPause = 20 * time.Microsecond
+
+	// smallBatch is up to how many operations SQLite runs in less time than a sync.
+	smallBatch = 16
+)
 
 // pause is how long the writer may sleep.
 func (w *writer) pause() time.Duration {
@@ -195,9 +229,9 @@ func (w *writer) pause() time.Duration {
 }
 
 // stirred reports whether a waiting operation may find something new: a delay
-// or lease ended, or another process wrote.
+// or lease ended, another process wrote, or the disk failed.
 func (w *writer) stirred() bool {
-	if w.due != 0 && w.due <= time.Now().UnixNano() {
+	if w.due != 0 && w.due <= time.Now().UnixNano() || w.syncer.error() != nil {
 		return true
 	}
 	var version int64
@@ -280,19 +314,20 @@ func (w *writer) transact(ops, waiting []*op) error {
 		claimed = append(claimed, o)
 		return true
 	}
-	b, err := w.begin()
+	var b *batch
+	err := w.syncer.error()
+	if err == nil {
+		b, err = w.begin()
+	}
 	if err == nil {
 		defer b.discard()
 		err = b.serve(ops, waiting, claim)
 	}
-	if err == nil {
-		w.due = b.due
-		b.report() // first, so that a caller finds its own call in the counters
-	}
+	c := &commit{b: b, synced: make(chan struct{})}
 	for _, o := range claimed {
 		if err == nil && o.finished {
 			o.state.Store(opGone)
-			o.done <- o.err
+			c.ops = append(c.ops, o)
 			continue
 		}
 		// It waits on, unless its caller has meanwhile given up.
@@ -304,6 +339,13 @@ func (w *writer) transact(ops, waiting []*op) error {
 	if err != nil {
 		return fmt.Errorf("queue %s: %w", w.q.path, typed(err))
 	}
+	w.due = b.due
+	if len(c.ops) <= 1 && len(w.ops) == 0 && w.last.isTold() {
+		w.syncer.finish(c) // nothing can be done meanwhile
+	} else {
+		w.syncer.commits <- c
+	}
+	w.before, w.last = w.last, c
 	return nil
 }
 
