@@ -82,6 +82,7 @@ type batch struct {
 	broken error // of the engine: the transaction cannot go on
 	open   bool
 	wrote  bool
+	waits  bool // somebody will wait when it is committed
 	due    int64
 	plain  plain
 	events []func()
@@ -120,7 +121,7 @@ func (b *batch) commit() error {
 	if b.flush(); b.broken != nil {
 		return b.broken
 	}
-	if len(b.w.waiting) > 0 {
+	if b.waits {
 		if err := b.st.NextDue.QueryRow().Scan(&b.due); err != nil && err != sql.ErrNoRows {
 			return err
 		}

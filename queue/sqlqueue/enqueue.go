@@ -50,8 +50,8 @@ func (b *batch) enqueue(items []queue.Item, headers [][]byte) ([]string, error) 
 	}
 	opts := &b.w.q.opts
 	ids := make([]string, len(items))
-	first := map[string]int{} // dedupe key to index, within the batch
-	named := map[string]bool{}
+	var first map[string]int // dedupe key to index, within the batch
+	var named map[string]bool
 	fresh := 0
 	expired := false
 	for i := range items {
@@ -68,11 +68,17 @@ func (b *batch) enqueue(items []queue.Item, headers [][]byte) ([]string, error) 
 				ids[i] = id
 				continue
 			}
+			if first == nil {
+				first = map[string]int{}
+			}
 			first[it.Dedupe] = i
 		}
 		if it.ID != "" {
 			if named[it.ID] || b.find(it.ID) != nil {
 				return nil, fmt.Errorf("enqueue %q: %w", it.ID, queue.ErrDuplicateID)
+			}
+			if named == nil {
+				named = map[string]bool{}
 			}
 			named[it.ID] = true
 		}

@@ -102,7 +102,7 @@ func TestCloseLeavesOneFile(t *testing.T) {
 // queue works on as soon as there is room.
 func TestDiskFull(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "q.db")
-	q := open(t, path, sqlqueue.Options{MaxPages: 200})
+	q := open(t, path, sqlqueue.Options{MaxBytes: 800 << 10})
 	payload := make([]byte, 64<<10)
 	var acked []string
 	var err error
@@ -131,7 +131,7 @@ func TestDiskFull(t *testing.T) {
 // TestOneFailureIsNotOthers has items come that the disk has no room for, with
 // others at the same time and while a receiver waits.
 func TestOneFailureIsNotOthers(t *testing.T) {
-	q := open(t, filepath.Join(t.TempDir(), "q.db"), sqlqueue.Options{MaxPages: 200})
+	q := open(t, filepath.Join(t.TempDir(), "q.db"), sqlqueue.Options{MaxBytes: 800 << 10})
 	got := make(chan string, 1)
 	go func() {
 		d, err := q.Receive(t.Context())

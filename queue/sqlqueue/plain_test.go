@@ -77,7 +77,7 @@ func TestEnqueueRuns(t *testing.T) {
 // TestFillWithSmallItems fills the file from many goroutines whose items share
 // statements: those that were accepted are there, and no others.
 func TestFillWithSmallItems(t *testing.T) {
-	q := open(t, filepath.Join(t.TempDir(), "q.db"), sqlqueue.Options{MaxPages: 100})
+	q := open(t, filepath.Join(t.TempDir(), "q.db"), sqlqueue.Options{MaxBytes: 400 << 10})
 	var mu sync.Mutex
 	accepted := map[string]bool{}
 	var wg sync.WaitGroup

@@ -26,9 +26,10 @@ type Options struct {
 	// seconds.
 	BusyTimeout time.Duration
 
-	// MaxPages bounds the file, in SQLite's pages of 4 KiB; beyond that Enqueue
-	// fails with [ErrDiskFull]. 0 means no bound.
-	MaxPages int
+	// MaxBytes bounds the file; beyond that Enqueue fails with [ErrDiskFull] as it
+	// does on a full disk. The log beside the file is not counted. 0 means no bound
+	// but SQLite's.
+	MaxBytes int64
 }
 
 // Queue is a queue in a SQLite file. It implements [queue.Queue].
@@ -90,9 +91,10 @@ func (q *Queue) open() error {
 	if err != nil {
 		return err
 	}
+	// Pages of new files hold several of the largest rows, see bigBody.
 	u := url.URL{Scheme: "file", Path: abs, RawQuery: url.Values{"_pragma": {
 		fmt.Sprintf("busy_timeout(%d)", q.opts.BusyTimeout.Milliseconds()),
-		"synchronous(FULL)", "cache_size(-16384)", "wal_autocheckpoint(4000)",
+		"page_size(8192)", "synchronous(FULL)", "cache_size(-16384)", "wal_autocheckpoint(2000)",
 	}}.Encode()}
 	db, err := sql.Open("sqlite", u.String())
 	if err != nil {
@@ -104,8 +106,8 @@ func (q *Queue) open() error {
 	if err == nil {
 		_, err = recognise(ctx, conn) // before anything is written
 	}
-	if err == nil && q.opts.MaxPages > 0 {
-		_, err = conn.ExecContext(ctx, fmt.Sprintf("PRAGMA max_page_count = %d", q.opts.MaxPages))
+	if err == nil && q.opts.MaxBytes > 0 {
+		err = limit(ctx, conn, q.opts.MaxBytes)
 	}
 	if err == nil {
 		_, err = conn.ExecContext(ctx, "PRAGMA journal_mode = WAL") // which the file remembers
@@ -125,6 +127,16 @@ func (q *Queue) open() error {
 		return err
 	}
 	return nil
+}
+
+// limit bounds the file for the connection that writes.
+func limit(ctx context.Context, conn *sql.Conn, bytes int64) error {
+	var page int64
+	if err := conn.QueryRowContext(ctx, "PRAGMA page_size").Scan(&page); err != nil {
+		return err
+	}
+	_, err := conn.ExecContext(ctx, fmt.Sprintf("PRAGMA max_page_count = %d", max(1, bytes/page)))
+	return err
 }
 
 // Close implements [queue.Queue].

@@ -378,5 +378,6 @@ func (b *batch) serve(ops, waiting []*op, claim func(*op) bool) error {
 			}
 		}
 	}
+	b.waits = len(waiting) < len(b.w.waiting) || slices.ContainsFunc(waiting, func(o *op) bool { return !o.finished })
 	return b.commit()
 }
