@@ -220,9 +220,9 @@ func (r *Registry[T]) confirm(name string) (lost bool) {
 		r.take(now)
 		return true
 	case err == nil && now.revision == h.revision, errors.Is(err, jetstream.ErrKeyNotFound):
+		r.silenced.Add(1) // first, for whoever sees the member leave
 		r.drop(name, h.revision)
 		r.mu.Unlock()
-		r.silenced.Add(1)
 		r.opts.Logger.Warn("natsregistry: member went silent", "bucket", r.opts.Bucket, "name", name, "ttl", r.opts.TTL)
 	default:
 		r.down = time.Now()
