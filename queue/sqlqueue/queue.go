@@ -94,7 +94,7 @@ func (q *Queue) open() error {
 	// Pages of new files hold several of the largest rows, see bigBody.
 	u := url.URL{Scheme: "file", Path: abs, RawQuery: url.Values{"_pragma": {
 		fmt.Sprintf("busy_timeout(%d)", q.opts.BusyTimeout.Milliseconds()),
-		"page_size(8192)", "synchronous(FULL)", "cache_size(-16384)", "wal_autocheckpoint(2000)",
+		"page_size(8192)", "synchronous(FULL)", "cache_size(-16384)", "wal_autocheckpoint(1000)",
 	}}.Encode()}
 	db, err := sql.Open("sqlite", u.String())
 	if err != nil {
