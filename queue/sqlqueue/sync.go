@@ -26,7 +26,8 @@ type syncer struct {
 // commit is a transaction that SQLite has committed.
 type commit struct {
 	b      *batch
-	ops    []*op         // the calls that it has served
+	ops    []*op         // the calls that it has served; nil, like b, once they were told
+	served int           // how many they are
 	synced chan struct{} // closed when they are about to be told
 	told   atomic.Bool
 }
@@ -50,7 +51,7 @@ func (c *commit) calls() int {
 	if c == nil {
 		return 0
 	}
-	return len(c.ops)
+	return c.served
 }
 
 // startSyncer opens the log, which is there since the file was opened.
@@ -103,6 +104,7 @@ func (s *syncer) finish(c *commit) {
 		}
 		o.done <- o.err
 	}
+	c.b, c.ops = nil, nil // the writer keeps c, which must not keep what they hold
 	c.told.Store(true)
 }
 

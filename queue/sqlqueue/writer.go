@@ -340,7 +340,8 @@ func (w *writer) transact(ops, waiting []*op) error {
 		return fmt.Errorf("queue %s: %w", w.q.path, typed(err))
 	}
 	w.due = b.due
-	if len(c.ops) <= 1 && len(w.ops) == 0 && w.last.isTold() {
+	c.served = len(c.ops)
+	if c.served <= 1 && len(w.ops) == 0 && w.last.isTold() {
 		w.syncer.finish(c) // nothing can be done meanwhile
 	} else {
 		w.syncer.commits <- c
