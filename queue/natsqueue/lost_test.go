@@ -183,12 +183,7 @@ func TestNoSpace(t *testing.T) {
 func TestNoSpaceForSome(t *testing.T) {
 	t.Parallel()
 	url := startServer(t, server.Options{})
-	nc, err := nats.Connect(url)
-	require.NoError(t, err)
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
-	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{
+	_, err := jetStream(t, url).CreateStream(t.Context(), jetstream.StreamConfig{
 		Name: streamName, Subjects: []string{streamName + ".log"}, AllowDirect: true, Discard: jetstream.DiscardNew, MaxBytes: 1 << 20,
 	})
 	require.NoError(t, err)

@@ -37,6 +37,16 @@ func connect(t testing.TB, url string, opts natsqueue.Options) *natsqueue.Queue 
 	return q
 }
 
+// jetStream talks to a server past the queues.
+func jetStream(t testing.TB, url string) jetstream.JetStream {
+	nc, err := nats.Connect(url)
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	return js
+}
+
 // TestTwoHandles stands for two machines: each sees what the other does, and
 // no item is delivered twice.
 func TestTwoHandles(t *testing.T) {
@@ -146,11 +156,7 @@ func TestHandlesShareAll(t *testing.T) {
 func TestUnfit(t *testing.T) {
 	t.Parallel()
 	url := startServer(t, server.Options{})
-	nc, err := nats.Connect(url)
-	require.NoError(t, err)
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
+	js := jetStream(t, url)
 	for i, config := range []jetstream.StreamConfig{
 		{}, {AllowDirect: true, MaxAge: time.Hour}, {AllowDirect: true, MaxMsgs: 1000}, {AllowDirect: true, MaxBytes: 1 << 20},
 		{AllowDirect: true, Retention: jetstream.WorkQueuePolicy}, {AllowDirect: true, MaxMsgsPerSubject: 1}, {AllowDirect: true, DenyPurge: true},
@@ -162,7 +168,7 @@ func TestUnfit(t *testing.T) {
 		_, err = natsqueue.Connect(t.Context(), url, natsqueue.Options{Stream: config.Name})
 		require.ErrorContains(t, err, config.Name+" is not made for a queue", config)
 	}
-	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{
+	_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
 		Name: "BOUND", Subjects: []string{"BOUND.>"}, AllowDirect: true, Discard: jetstream.DiscardNew, MaxBytes: 1 << 20,
 	})
 	require.NoError(t, err)
@@ -191,23 +197,5 @@ func TestOwnInbox(t *testing.T) {
 		_, err = q.Enqueue(t.Context(), queue.Item{})
 		require.NoError(t, err)
 		require.NoError(t, q.Close())
-	}
-}
-
-// TestDuplicateOnAFullQueue: a duplicate needs no room, also when there are more
-// items than the handle would have taken.
-func TestDuplicateOnAFullQueue(t *testing.T) {
-	t.Parallel()
-	url := startServer(t, server.Options{})
-	ids, err := connect(t, url, natsqueue.Options{}).Enqueue(t.Context(), queue.Item{Dedupe: "d"}, queue.Item{}, queue.Item{})
-	require.NoError(t, err)
-	for _, overflow := range []queue.Overflow{queue.Reject, queue.DropOldest} {
-		q := connect(t, url, natsqueue.Options{Options: queue.Options{Capacity: 2, Overflow: overflow}})
-		again, err := q.Enqueue(t.Context(), queue.Item{Dedupe: "d"})
-		require.NoError(t, err)
-		assert.Equal(t, ids[:1], again)
-		depth, err := q.Depth(t.Context())
-		require.NoError(t, err)
-		assert.Equal(t, 3, depth.Ready)
 	}
 }

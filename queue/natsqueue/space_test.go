@@ -6,14 +6,23 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tokenring-ai/tokenring-go/queue"
 	"github.com/tokenring-ai/tokenring-go/queue/natsqueue"
 )
+
+// pass lets so many items of a size through a queue, about 40 MB where it is called.
+func pass(t *testing.T, q queue.Queue, items, size int) {
+	for range items {
+		_, err := q.Enqueue(t.Context(), queue.Item{Payload: make([]byte, size)})
+		require.NoError(t, err)
+		d, err := q.Receive(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, q.Ack(t.Context(), d.Lease))
+	}
+}
 
 // TestLogStaysSmall passes much data by an item that stays: the log keeps no
 // more than it needs, and the item and its dedupe key survive being moved.
@@ -25,20 +34,8 @@ func TestLogStaysSmall(t *testing.T) {
 	old := queue.Item{ID: "old", Dedupe: "d", Payload: []byte("kept"), NotBefore: time.Now().Add(time.Hour)}
 	_, err := q.Enqueue(t.Context(), old)
 	require.NoError(t, err)
-	const cycles, size = 160, 256 << 10 // 40 MiB
-	for range cycles {
-		_, err := q.Enqueue(t.Context(), queue.Item{Payload: make([]byte, size)})
-		require.NoError(t, err)
-		d, err := q.Receive(t.Context())
-		require.NoError(t, err)
-		require.NoError(t, q.Ack(t.Context(), d.Lease))
-	}
-	nc, err := nats.Connect(url)
-	require.NoError(t, err)
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
-	stream, err := js.Stream(t.Context(), "TOKENRING-QUEUE")
+	pass(t, q, 160, 256<<10)
+	stream, err := jetStream(t, url).Stream(t.Context(), streamName)
 	require.NoError(t, err)
 	assert.Less(t, stream.CachedInfo().State.Bytes, uint64(30<<20))
 	assert.Greater(t, stream.CachedInfo().State.FirstSeq, uint64(1))
@@ -88,20 +85,8 @@ func TestLogStaysSmallBeside(t *testing.T) {
 			}
 			kept, err := q.Depth(t.Context())
 			require.NoError(t, err)
-			const cycles, size = 400, 100 << 10 // 40 MB
-			for range cycles {
-				_, err := q.Enqueue(t.Context(), queue.Item{Payload: make([]byte, size)})
-				require.NoError(t, err)
-				d, err := q.Receive(t.Context())
-				require.NoError(t, err)
-				require.NoError(t, q.Ack(t.Context(), d.Lease))
-			}
-			nc, err := nats.Connect(url)
-			require.NoError(t, err)
-			defer nc.Close()
-			js, err := jetstream.New(nc)
-			require.NoError(t, err)
-			stream, err := js.Stream(t.Context(), streamName)
+			pass(t, q, 400, 100<<10)
+			stream, err := jetStream(t, url).Stream(t.Context(), streamName)
 			require.NoError(t, err)
 			assert.Less(t, stream.CachedInfo().State.Bytes, uint64(30<<20))
 			depth, err := connect(t, url, natsqueue.Options{}).Depth(t.Context())
