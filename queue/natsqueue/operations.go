@@ -221,11 +221,9 @@ func (q *Queue) held(ctx context.Context, what string, lease queue.Lease, size i
 // Ack implements [queue.Queue].
 func (q *Queue) Ack(ctx context.Context, lease queue.Lease) error {
 	return q.held(ctx, "ack", lease, 0, func(t *txn, e *entry) {
-		run := time.Duration(max(0, t.now-e.received))
-		t.traceTime(q.opts.Trace.Acked, e.item(), run)
+		t.traceTime(q.opts.Trace.Acked, e.item(), t.ran(e))
 		t.delete(e)
 		t.stats.Acked++
-		t.stats.RunTime += run
 	})
 }
 

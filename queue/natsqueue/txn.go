@@ -120,8 +120,13 @@ func (t *txn) giveBack(e *entry, to int, due int64, reason string) {
 	t.update(e, m)
 }
 
-// ran counts the time of a delivery that its receiver ended, or the last of an item.
-func (t *txn) ran(e *entry) { t.stats.RunTime += time.Duration(max(0, t.now-e.received)) }
+// ran counts the time of a delivery that its receiver ended, or the last of an
+// item, and returns it.
+func (t *txn) ran(e *entry) time.Duration {
+	run := time.Duration(max(0, t.now-e.received))
+	t.stats.RunTime += run
+	return run
+}
 
 func (t *txn) bury(e *entry, reason string) {
 	t.ran(e)

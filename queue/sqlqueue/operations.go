@@ -58,8 +58,13 @@ func (b *batch) settle(r *row, to int, due int64) {
 	r.state, r.State = to, stateNames[to]
 }
 
-// ran counts the time of a delivery that its receiver ended, or the last of an item.
-func (b *batch) ran(r *row) { b.stats.RunTime += time.Duration(max(0, b.now-r.received)) }
+// ran counts the time of a delivery that its receiver ended, or the last of an
+// item, and returns it.
+func (b *batch) ran(r *row) time.Duration {
+	run := time.Duration(max(0, b.now-r.received))
+	b.stats.RunTime += run
+	return run
+}
 
 func (b *batch) bury(r *row) {
 	b.ran(r)
@@ -182,14 +187,13 @@ func (q *Queue) held(ctx context.Context, what string, lease queue.Lease, run fu
 // Ack implements [queue.Queue].
 func (q *Queue) Ack(ctx context.Context, lease queue.Lease) error {
 	return q.held(ctx, "ack", lease, func(b *batch, r *row) {
-		run := time.Duration(max(0, b.now-r.received))
+		run := b.ran(r)
 		if q.opts.Trace.Acked != nil {
 			b.load(r)
 			b.traceTime(q.opts.Trace.Acked, r.Item, run)
 		}
 		b.delete(r)
 		b.stats.Acked++
-		b.stats.RunTime += run
 	})
 }
 
