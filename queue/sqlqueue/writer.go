@@ -62,7 +62,7 @@ type writer struct {
 
 	syncer      *syncer
 	last        *commit // the latest that was handed to it
-	before      *commit // the one before
+	before      int     // how many calls the one before served
 	waiting     []*op   // in the order in which they came
 	due         int64   // when the next delay or lease ends, 0 for never
 	dataVersion int64
@@ -178,7 +178,7 @@ func (w *writer) loop() {
 func (w *writer) gather(fresh []*op) []*op {
 	about := max(w.last.calls(), len(fresh)+len(w.ops))
 	for !w.last.isSynced() {
-		if len(fresh) >= w.enough(w.last.calls()+max(w.before.calls(), len(fresh)+len(w.ops))) {
+		if len(fresh) >= w.enough(w.last.calls()+max(w.before, len(fresh)+len(w.ops))) {
 			return fresh
 		}
 		select {
@@ -346,7 +346,7 @@ func (w *writer) transact(ops, waiting []*op) error {
 	} else {
 		w.syncer.commits <- c
 	}
-	w.before, w.last = w.last, c
+	w.before, w.last = w.last.calls(), c
 	return nil
 }
 
